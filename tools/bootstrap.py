@@ -1,0 +1,167 @@
+"""Make this repository's Python environments from its locks: `python3 tools/bootstrap.py [airflow3|airflow2|lock]`.
+
+Needs nothing but a Python: standard library only, and written so that an old `python3` still gets as far as finding a
+newer one. An environment whose lock did not change is left alone, which takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".venv-tools"
+UV_VERSION = "0.13.9"
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
+PYTHON_NAMES = ("python3", "python3.13", "python3.12", "python3.11")
+ENVIRONMENTS = {
+    "airflow3": (ROOT / ".venv", ROOT / "requirements.lock"),
+    "airflow2": (ROOT / ".venv-airflow2", ROOT / "requirements-airflow2.lock"),
+}
+AIRFLOW2 = "apache-airflow==2.11.2"
+
+# A console script as pip and uv write it: a shell finds the interpreter, so that its path may be long or hold blanks.
+LAUNCHER = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
+import sys
+
+from energy_ingest.cli import main
+
+sys.exit(main())
+"""
+
+
+def answer(*command: str | Path) -> str | None:
+    """What a command prints, or None if it is missing or fails (a pyenv shim exists but may fail)."""
+    try:
+        result = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.decode().strip()
+
+
+def find_python() -> str:
+    """The first supported Python: $PYTHON, the one running this, or one of the usual names."""
+    probe = "import sys; print(sys.version_info[0], sys.version_info[1], sys.executable)"
+    seen = []
+    for name in filter(None, (os.environ.get("PYTHON"), sys.executable, *PYTHON_NAMES)):
+        major, minor, executable = (answer(name, "-c", probe) or "0 0 -").split(" ", 2)
+        if (int(major), int(minor)) in SUPPORTED:
+            return executable
+        if major != "0":
+            seen.append(f"{executable} is {major}.{minor}")
+    raise SystemExit(
+        "No Python 3.11, 3.12 or 3.13 found ({}).\nInstall one (for example `apt-get install python3.11`, `brew install "
+        "python@3.12`), or name it: PYTHON=/path/to/python3.12 make env".format("; ".join(seen) or "no python3 on PATH")
+    )
+
+
+def find_uv(python: str) -> Path:
+    """Uv in the version of the locks, installed with whatever this machine's Python has: venv, pip or neither."""
+    uv = TOOLS / "bin" / "uv"
+    package = f"uv=={UV_VERSION}"
+    ways = (
+        (),
+        # Debian's python3 without python3-venv fails at the first of these, but may have pip, and the other way round
+        ((python, "-m", "venv", TOOLS), (TOOLS / "bin" / "python", "-m", "pip", "install", "--quiet", package)),
+        ((python, "-m", "pip", "install", "--quiet", "--upgrade", "--target", TOOLS, package),),
+    )
+    for way in ways:
+        if all(answer(*command) is not None for command in way) and UV_VERSION in (answer(uv, "--version") or ""):
+            return uv
+    if shutil.which("uv"):
+        return Path(str(shutil.which("uv")))
+    raise SystemExit(
+        f"Could not install uv: {python} has neither a working venv nor pip, or the package registry is not reached.\n"
+        f"Try `{python} -m pip install --target {TOOLS} {package}` to see why; on Debian `apt-get install python3-venv`."
+    )
+
+
+def uv_environment(python: str) -> dict[str, str]:
+    """The environment for uv: what pip is told about the registry, and a cache where HOME cannot hold one."""
+    env = dict(os.environ, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
+    env.setdefault("UV_HTTP_TIMEOUT", "180")
+    pip = dict(re.findall(r"^\S+\.([a-z-]+)='(.*)'$", answer(python, "-m", "pip", "config", "list") or "", re.M))
+    for option, variable in (("index-url", "UV_DEFAULT_INDEX"), ("extra-index-url", "UV_INDEX"), ("cert", "SSL_CERT_FILE")):
+        if option in pip:
+            env.setdefault(variable, pip[option])
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - Path.home() raises for a uid without a name
+        env.setdefault("UV_CACHE_DIR", str(TOOLS / "cache"))
+    return env
+
+
+def add_project(venv: Path) -> None:
+    """Put the library on the environment's path and `energy-ingest` into its bin folder."""
+    for site in venv.glob("lib/python3*/site-packages"):
+        (site / "energy_ingest.pth").write_text(f"{ROOT / 'plugins'}\n")
+    launcher = venv / "bin" / "energy-ingest"
+    launcher.write_text(LAUNCHER.format(python=venv / "bin" / "python"))
+    launcher.chmod(0o755)
+
+
+def make_environment(name: str) -> None:
+    """Create or update one environment, unless it is already what its lock says."""
+    venv, lock = ENVIRONMENTS[name]
+    stamp = venv / ".made-from"
+    digest = hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()
+    made_at, made_from = (stamp.read_text().splitlines() if stamp.exists() else ["", ""])
+    usable = made_at == str(venv) and (venv / "bin" / "python").exists()  # scripts name the folder they were made in
+    if usable and made_from == digest:
+        return
+    started = time.monotonic()
+    python = find_python()
+    print(f"Making {venv.name} from {lock.name} with {python} ...", file=sys.stderr, flush=True)
+    uv, env = find_uv(python), uv_environment(python)
+    if not usable:
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", python, venv], env=env, check=True)
+    sync = ("pip", "sync", "--quiet", "--require-hashes", "--python", venv / "bin" / "python", lock)
+    subprocess.run([uv, *sync], env=env, check=True)
+    add_project(venv)
+    stamp.write_text(f"{venv}\n{digest}\n")
+    print(f"{venv.name} is ready after {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def write_locks() -> None:
+    """Resolve the requirements for both Airflow majors, for every supported Python and platform at once."""
+    python = find_python()
+    uv, env = find_uv(python), uv_environment(python)
+    # MWAA's constraints line must not decide what the locks hold
+    lines = (ROOT / "requirements.txt").read_text().splitlines(keepends=True)
+    loose = "".join(line for line in lines if not line.startswith("--constraint"))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as override:
+        override.write(AIRFLOW2)
+        override.flush()
+        for name, options in (("airflow3", ()), ("airflow2", ("--override", override.name))):
+            lock = ENVIRONMENTS[name][1]
+            compile_ = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
+            header = ("--no-annotate", "--custom-compile-command", "make lock")
+            sources = ("-", "requirements-dev.txt", "--output-file", lock, *sys.argv[2:])
+            command = [uv, *compile_, *header, *options, *sources]
+            subprocess.run(command, cwd=ROOT, env=env, input=loose.encode(), check=True)
+
+
+def main() -> None:
+    """Run one command at a time, however many `make` started."""
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "airflow3"
+    if wanted not in (*ENVIRONMENTS, "lock"):
+        raise SystemExit(f"Unknown environment {wanted!r}: use airflow3, airflow2 or lock")
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / ".lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        try:
+            write_locks() if wanted == "lock" else make_environment(wanted)
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"Failed: {' '.join(map(str, error.cmd))}\nThe reason stands above.") from None
+
+
+if __name__ == "__main__":
+    main()
