@@ -43,10 +43,9 @@ sys.exit(main())
 def answer(*command: str | Path) -> str | None:
     """What a command prints, or None if it is missing or fails (a pyenv shim exists but may fail)."""
     try:
-        result = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+        return subprocess.check_output([str(part) for part in command], stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return result.stdout.decode().strip()
 
 
 def find_python() -> str:
@@ -60,8 +59,10 @@ def find_python() -> str:
         if major != "0":
             seen.append(f"{executable} is {major}.{minor}")
     raise SystemExit(
-        "No Python 3.11, 3.12 or 3.13 found ({}).\nInstall one (for example `apt-get install python3.11`, `brew install "
-        "python@3.12`), or name it: PYTHON=/path/to/python3.12 make env".format("; ".join(seen) or "no python3 on PATH")
+        "No Python 3.11, 3.12 or 3.13 found ({}).\nInstall one (`apt-get install python3.11`, "
+        "`brew install python@3.12`), or name it: PYTHON=/path/to/python3.12 make env".format(
+            "; ".join(seen) or "no python3 on PATH"
+        )
     )
 
 
@@ -82,7 +83,7 @@ def find_uv(python: str) -> Path:
         return Path(str(shutil.which("uv")))
     raise SystemExit(
         f"Could not install uv: {python} has neither a working venv nor pip, or the package registry is not reached.\n"
-        f"Try `{python} -m pip install --target {TOOLS} {package}` to see why; on Debian `apt-get install python3-venv`."
+        f"`{python} -m pip install --target {TOOLS} {package}` shows why; on Debian, `apt-get install python3-venv`."
     )
 
 
@@ -91,9 +92,9 @@ def uv_environment(python: str) -> dict[str, str]:
     env = dict(os.environ, UV_PYTHON_DOWNLOADS="never", UV_NO_PROGRESS="1")
     env.setdefault("UV_HTTP_TIMEOUT", "180")
     pip = dict(re.findall(r"^\S+\.([a-z-]+)='(.*)'$", answer(python, "-m", "pip", "config", "list") or "", re.M))
-    for option, variable in (("index-url", "UV_DEFAULT_INDEX"), ("extra-index-url", "UV_INDEX"), ("cert", "SSL_CERT_FILE")):
-        if option in pip:
-            env.setdefault(variable, pip[option])
+    same = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
+    for option in same.keys() & pip.keys():
+        env.setdefault(same[option], pip[option])
     if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - Path.home() raises for a uid without a name
         env.setdefault("UV_CACHE_DIR", str(TOOLS / "cache"))
     return env
@@ -113,7 +114,7 @@ def make_environment(name: str) -> None:
     venv, lock = ENVIRONMENTS[name]
     stamp = venv / ".made-from"
     digest = hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()
-    made_at, made_from = (stamp.read_text().splitlines() if stamp.exists() else ["", ""])
+    made_at, made_from = stamp.read_text().splitlines() if stamp.exists() else ["", ""]
     usable = made_at == str(venv) and (venv / "bin" / "python").exists()  # scripts name the folder they were made in
     if usable and made_from == digest:
         return

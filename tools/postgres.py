@@ -110,16 +110,20 @@ class Server:
         """Run pg_ctl on this server and return its exit code."""
         command = [*self.prefix, str(self.bindir / "pg_ctl"), "-D", str(self.datadir), "-w", *arguments]
         # The server inherits these streams: pipes would keep the caller waiting for as long as it lives.
-        return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        null = subprocess.DEVNULL
+        return subprocess.run(command, stdin=null, stdout=null, stderr=null).returncode
 
     def is_running(self) -> bool:
         """Whether a server runs on this data folder."""
-        return self.pg_ctl("status") == 0
+        return self.datadir.exists() and self.pg_ctl("status") == 0
 
-    def start(self, settings: Mapping[str, str]) -> None:
-        """Start and wait until connections are accepted."""
-        conf = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": "", "timezone": "UTC"}
-        options = " ".join(f"-c {name}={value}" for name, value in {**conf, **settings}.items())
+    def start(self, *, durable: bool = True, **settings: str) -> None:
+        """Start, and wait until connections are accepted; a new data folder is made first."""
+        if not (self.datadir / "PG_VERSION").exists():
+            self._initdb()
+        network = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
+        settings = {**network, "timezone": "UTC", **({} if durable else NOT_DURABLE), **settings}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         log = self.datadir / "server.log"
         if self.pg_ctl("-t", "60", "-l", str(log), "-o", options, "start"):
             tail = log.read_text()[-2000:] if log.exists() else ""
@@ -129,62 +133,60 @@ class Server:
         """Stop, rolling back what is open."""
         self.pg_ctl("-m", "fast", "stop")
 
+    def _initdb(self) -> None:
+        """Make the cluster: UTF-8, the same sort order on every system, and complete or not there at all."""
+        new, pwfile = self.datadir.with_suffix(".new"), self.datadir.with_suffix(".pw")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(mode=0o700, parents=True)
+        write_private(pwfile, self.password)
+        if "setpriv" in self.prefix:
+            os.chown(new, NOBODY, NOBODY)
+            os.chown(pwfile, NOBODY, NOBODY)
+            new.parent.chmod(0o711)  # for `nobody` to get through
+        command = [*self.prefix, str(self.bindir / "initdb"), "-D", str(new), "-U", "postgres", "--no-sync"]
+        options = ["--encoding=UTF8", *self._locale(), "--auth=scram-sha-256", f"--pwfile={pwfile}"]
+        done = subprocess.run([*command, *options], capture_output=True, text=True)
+        pwfile.unlink()
+        if done.returncode:
+            raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+        new.rename(self.datadir)
 
-def _initdb(server: Server, durable: bool) -> None:
-    """Make the cluster: UTF-8, and the same sort order on every system."""
-    version = subprocess.run([server.bindir / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
-    if int(version.split()[2].split(".")[0]) < 17:
-        locale = ["--locale=C.UTF-8" if sys.platform == "linux" else "--locale=C"]
-    server.datadir.mkdir(mode=0o700, exist_ok=True)
-    pwfile = server.datadir.with_suffix(".pw")
-    write_private(pwfile, server.password)
-    if "setpriv" in server.prefix:
-        os.chown(server.datadir, NOBODY, NOBODY)
-        os.chown(pwfile, NOBODY, NOBODY)
-    command = [*server.prefix, server.bindir / "initdb", "-D", server.datadir, "-U", "postgres", "--encoding=UTF8", *locale]
-    sync = [] if durable else ["--no-sync"]
-    done = subprocess.run([*command, "--auth=scram-sha-256", f"--pwfile={pwfile}", *sync], capture_output=True, text=True)
-    pwfile.unlink()
-    if done.returncode:
-        raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
+    def _locale(self) -> list[str]:
+        command = [str(self.bindir / "postgres"), "--version"]
+        version = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        if int(version.split()[2].split(".")[0]) >= 17:
+            return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+        return ["--locale=C.UTF-8" if sys.platform == "linux" else "--locale=C"]
 
 
-def start(datadir: Path, port: int, password: str, *, durable: bool = True, **settings: str) -> Server:
-    """Start the server of a data folder, making it first if it is new; a running one is left alone."""
-    server = Server(datadir.resolve(), find_bindir(), _as_unprivileged(), port, password)
-    if not (server.datadir / "PG_VERSION").exists():
-        server.datadir.parent.mkdir(parents=True, exist_ok=True)
-        _initdb(server, durable)
-    if not server.is_running():
-        server.start({**({} if durable else NOT_DURABLE), **settings})
-    return server
+def at(datadir: Path, port: int, password: str) -> Server:
+    """The server of a data folder, whether it runs, is stopped or is still to be made."""
+    return Server(datadir.resolve(), find_bindir(), _as_unprivileged(), port, password)
 
 
 @contextlib.contextmanager
 def temporary(**settings: str) -> Iterator[Server]:
     """A throw-away server for tests: about a second to start, gone without a trace."""
-    root = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = None
-    try:
-        if os.geteuid() == 0:
-            root.chmod(0o711)  # `nobody` must get through to its data folder where namespaces are forbidden
-        server = start(root / "data", free_port(), new_password(), durable=False, **settings)
-        yield server
-    finally:
-        if server:
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as root:
+        server = at(Path(root) / "data", free_port(), new_password())
+        try:
+            server.start(durable=False, **settings)
+            yield server
+        finally:
             server.stop()
-        shutil.rmtree(root, ignore_errors=True)
 
 
-def create_database(server: Server, name: str, owner: str, password: str) -> str:
-    """Create a database and the role that owns it, unless they exist; return the owner's URL."""
+def create_database(server: Server, name: str, owner: str, password: str, **settings: str) -> str:
+    """Create a database with these settings and the role that owns it, unless they exist; return the owner's URL."""
     with psycopg.connect(server.dsn, autocommit=True) as connection:
         create_role(connection, owner, password)
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             statement = sql.SQL("CREATE DATABASE {} OWNER {}")
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(owner)))
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+        for setting, value in settings.items():
+            statement = sql.SQL("ALTER DATABASE {} SET {} = {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(setting), sql.Literal(value)))
     return server.url(name, owner, password)
 
 
