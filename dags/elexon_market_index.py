@@ -1,0 +1,36 @@
+"""### Elexon: market index price and volume (MID)
+
+**Grain** One row per settlement date, settlement period and data provider (APXMIDP, N2EXMIDP).
+**Source** Elexon Insights `/balancing/pricing/market-index`, no key, at most 7 days a request.
+**Late data** The newest run re-reads the last 3 days. Rows of price 0 and volume 0 are placeholders and marked so.
+**Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed, the
+cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
+--dataset elexon_market_index` shows what is missing and why.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG, Asset
+
+from energy_ingest import settings
+from energy_ingest.operators.dag import DEFAULT_ARGS, UK_DAILY, WINDOW_PARAMS, first_run, last_run
+from energy_ingest.operators.ingest import IngestWindowsOperator
+
+with DAG(
+    dag_id="elexon_market_index",
+    schedule=UK_DAILY,
+    start_date=first_run(),
+    end_date=last_run(),
+    catchup=True,
+    max_active_runs=4,
+    default_args=DEFAULT_ARGS,
+    params=WINDOW_PARAMS,
+    tags=["elexon", "power", "tier-1"],
+    doc_md=__doc__,
+):
+    IngestWindowsOperator(
+        task_id="ingest",
+        dataset="elexon_market_index",
+        pool=settings.ELEXON_POOL.get(),
+        outlets=[Asset("x-energy://elexon/market_index")],
+    )

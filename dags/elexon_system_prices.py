@@ -1,0 +1,36 @@
+"""### Elexon: system prices and imbalance volume (DISEBSP)
+
+**Grain** One row per settlement date and settlement period: 48, or 46 and 50 on clock-change days.
+**Source** Elexon Insights `/balancing/settlement/system-prices/{date}`, no key, one request per settlement date.
+**Late data** Re-issued the next day and with each later settlement run: the newest run re-reads at 1, 2, 7 .. 430 days of age.
+**Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed, the
+cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
+--dataset elexon_system_prices` shows what is missing and why.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG, Asset
+
+from energy_ingest import settings
+from energy_ingest.operators.dag import DEFAULT_ARGS, UK_DAILY, WINDOW_PARAMS, first_run, last_run
+from energy_ingest.operators.ingest import IngestWindowsOperator
+
+with DAG(
+    dag_id="elexon_system_prices",
+    schedule=UK_DAILY,
+    start_date=first_run(),
+    end_date=last_run(),
+    catchup=True,
+    max_active_runs=4,
+    default_args=DEFAULT_ARGS,
+    params=WINDOW_PARAMS,
+    tags=["elexon", "power", "tier-1"],
+    doc_md=__doc__,
+):
+    IngestWindowsOperator(
+        task_id="ingest",
+        dataset="elexon_system_prices",
+        pool=settings.ELEXON_POOL.get(),
+        outlets=[Asset("x-energy://elexon/system_prices")],
+    )

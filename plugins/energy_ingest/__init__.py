@@ -1,0 +1,1 @@
+"""Energy-market data, loaded without gaps."""

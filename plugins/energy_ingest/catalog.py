@@ -1,0 +1,241 @@
+"""Every dataset on one screen: source, clock, publication, restatement, contract, table.
+
+Docs, coverage, planning, loading and checks all read it from here. `docs/adding-a-source.md` says how to add one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+from energy_ingest import clock, settings
+from energy_ingest.contracts import Column, Contract
+from energy_ingest.errors import Misconfigured
+from energy_ingest.sources import Scope
+from energy_ingest.windows import Publication, Window, after_end, after_weekdays, settlement_windows
+
+_day = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One upstream service: its module in `sources/`, Airflow connection, address and limits."""
+
+    name: str
+    conn_id: str
+    host: str
+    requests_per_second: float
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the project knows of one dataset.
+
+    `max_span` bounds the windows of one request; `restated_after` are ages (after the window's end) at which the source
+    restates values; `member_column` names the members that each window must have, `scope` gives those configured.
+    `stamps_end`: the source's time stamp is the end of the half hour, not its start.
+    """
+
+    name: str
+    title: str
+    source: Upstream
+    path: str
+    table: str
+    contract: Contract
+    publication: Publication
+    restated_after: tuple[timedelta, ...]
+    max_span: timedelta
+    scope: Callable[[], Scope]
+    grain: str
+    member_column: str = ""
+    member_param: str = ""
+    members: tuple[str, ...] = ()
+    stamps_end: bool = False
+    version_column: str | None = None
+    cadence: timedelta = _day
+
+    @property
+    def time_column(self) -> str:
+        """First part of the key; a window's rows lie side by side in its index."""
+        return self.contract.key[0]
+
+    def expected_items(self, window: Window, scope: Scope) -> int:
+        """How many items a complete window has: settlement periods, times the members that each must have."""
+        return clock.settlement_periods(window.label) * len(scope.members or self.members or ("market",))
+
+    def item_columns(self, scope: Scope) -> tuple[str, ...]:
+        """The columns that tell one expected item from another."""
+        return ("settlement_period", self.member_column) if scope.members or self.members else ("settlement_period",)
+
+    def windows(self, first: date, last: date) -> Iterator[Window]:
+        """The windows labelled first to last, both inclusive."""
+        return settlement_windows(first, last)
+
+    def scheduled_windows(self, now: datetime) -> Iterator[Window]:
+        """The windows that schedules must have loaded by now: from ENERGY_START, at most up to ENERGY_UNTIL."""
+        first, until = settings.START.get_date() or date(2024, 1, 1), settings.UNTIL.get_date()
+        last = now.astimezone(clock.LONDON).date() - _day
+        return settlement_windows(first, min(last, until) if until else last)
+
+
+def _whole() -> Scope:
+    return Scope("all")
+
+
+def _bm_units() -> Scope:
+    units = settings.BM_UNITS.get_list()
+    if units == ("all",):
+        return Scope("all")
+    return Scope("units:" + ",".join(sorted(units)) if len(units) <= 10 else f"units:{len(units)}:{_digest(units)}", units)
+
+
+def _digest(units: tuple[str, ...]) -> str:
+    import hashlib
+
+    return hashlib.sha256(",".join(sorted(units)).encode()).hexdigest()[:12]
+
+
+ELEXON: Final = Upstream(
+    name="elexon",
+    conn_id="elexon_default",
+    host="https://data.elexon.co.uk",
+    requests_per_second=10,
+    attribution="Contains BMRS data © Elexon Limited copyright and database right",
+)
+
+_SETTLEMENT: Final = (
+    Column("settlement_date", "date", "settlementDate", "UK settlement date, local label"),
+    Column("settlement_period", "integer", "settlementPeriod", "1 to 46, 48 or 50; period 1 starts at local midnight", low=1, high=50),
+)
+_PRICE: Final = {"low": -100_000.0, "high": 100_000.0}
+_VOLUME: Final = {"low": -1_000_000.0, "high": 1_000_000.0}
+
+SYSTEM_PRICES: Final = Dataset(
+    name="elexon_system_prices",
+    title="Elexon: system prices and imbalance volume (DISEBSP)",
+    source=ELEXON,
+    path="/bmrs/api/v1/balancing/settlement/system-prices/{date}",
+    table="elexon_system_prices",
+    grain="one row per settlement date and settlement period",
+    contract=Contract(
+        key=("settlement_date", "settlement_period"),
+        derived={"period_start": "instant"},
+        columns=(
+            *_SETTLEMENT,
+            Column("stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False),
+            Column("created_at", "instant", "createdDateTime", "when Elexon computed these values, UTC", compared=False),
+            Column("system_sell_price_gbp_per_mwh", "exact", "systemSellPrice", "£/MWh; negative is normal", **_PRICE),
+            Column("system_buy_price_gbp_per_mwh", "exact", "systemBuyPrice", "£/MWh; equals the sell price since 2015", **_PRICE),
+            Column("bsad_defaulted", "boolean", "bsadDefaulted", "balancing services adjustment data were defaulted"),
+            Column("price_derivation_code", "text", "priceDerivationCode", "how the price was derived (P short, N long)", nullable=True),
+            Column("reserve_scarcity_price_gbp_per_mwh", "exact", "reserveScarcityPrice", "£/MWh", nullable=True, **_PRICE),
+            Column("net_imbalance_volume_mwh", "exact", "netImbalanceVolume", "MWh; positive: system short", **_VOLUME),
+            Column("sell_price_adjustment_gbp_per_mwh", "exact", "sellPriceAdjustment", "£/MWh", nullable=True, **_PRICE),
+            Column("buy_price_adjustment_gbp_per_mwh", "exact", "buyPriceAdjustment", "£/MWh", nullable=True, **_PRICE),
+            Column("replacement_price_gbp_per_mwh", "exact", "replacementPrice", "£/MWh", nullable=True, **_PRICE),
+            Column(
+                "replacement_price_reference_volume_mwh", "exact", "replacementPriceReferenceVolume", "MWh", nullable=True, **_VOLUME
+            ),
+            Column("total_accepted_offer_volume_mwh", "exact", "totalAcceptedOfferVolume", "MWh, 0 or more", nullable=True, **_VOLUME),
+            Column("total_accepted_bid_volume_mwh", "exact", "totalAcceptedBidVolume", "MWh, 0 or less", nullable=True, **_VOLUME),
+            Column("total_adjustment_sell_volume_mwh", "exact", "totalAdjustmentSellVolume", "MWh", nullable=True, **_VOLUME),
+            Column("total_adjustment_buy_volume_mwh", "exact", "totalAdjustmentBuyVolume", "MWh", nullable=True, **_VOLUME),
+            Column(
+                "total_tagged_accepted_offer_volume_mwh", "exact", "totalSystemTaggedAcceptedOfferVolume", "MWh", nullable=True, **_VOLUME
+            ),
+            Column("total_tagged_accepted_bid_volume_mwh", "exact", "totalSystemTaggedAcceptedBidVolume", "MWh", nullable=True, **_VOLUME),
+            Column(
+                "total_tagged_adjustment_sell_volume_mwh", "exact", "totalSystemTaggedAdjustmentSellVolume", "MWh", nullable=True, **_VOLUME
+            ),
+            Column(
+                "total_tagged_adjustment_buy_volume_mwh", "exact", "totalSystemTaggedAdjustmentBuyVolume", "MWh", nullable=True, **_VOLUME
+            ),
+        ),
+    ),
+    publication=Publication(due=after_end(timedelta(minutes=30)), grace=_day, poll=timedelta(minutes=30)),
+    restated_after=tuple(n * _day for n in (1, 2, 7, 14, 21, 28, 35, 70, 165, 300, 430)),
+    max_span=_day + timedelta(hours=1),
+    scope=_whole,
+    version_column="created_at",
+)
+
+MARKET_INDEX: Final = Dataset(
+    name="elexon_market_index",
+    title="Elexon: market index price and volume (MID)",
+    source=ELEXON,
+    path="/bmrs/api/v1/balancing/pricing/market-index",
+    table="elexon_market_index",
+    grain="one row per settlement date, settlement period and data provider",
+    contract=Contract(
+        key=("settlement_date", "settlement_period", "data_provider"),
+        derived={"period_start": "instant", "is_placeholder": "boolean"},
+        columns=(
+            *_SETTLEMENT,
+            Column("stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False),
+            Column("data_provider", "text", "dataProvider", "APXMIDP or N2EXMIDP"),
+            Column("price_gbp_per_mwh", "exact", "price", "£/MWh; negative is normal", **_PRICE),
+            Column("volume_mwh", "exact", "volume", "MWh traded; with price 0 and volume 0 the row is a placeholder", low=0, high=1e6),
+        ),
+        ignored=("dataset",),
+    ),
+    publication=Publication(due=after_end(timedelta(minutes=30)), grace=_day, poll=timedelta(minutes=30)),
+    restated_after=tuple(n * _day for n in (1, 2, 3)),
+    max_span=timedelta(days=7),
+    scope=_whole,
+    member_column="data_provider",
+    members=("APXMIDP", "N2EXMIDP"),
+)
+
+B1610: Final = Dataset(
+    name="elexon_b1610",
+    title="Elexon: actual generation output per generation unit (B1610)",
+    source=ELEXON,
+    path="/bmrs/api/v1/datasets/B1610/stream",
+    table="elexon_b1610",
+    grain="one row per settlement date, settlement period and BM unit",
+    contract=Contract(
+        key=("settlement_date", "settlement_period", "bm_unit"),
+        derived={"period_start": "instant"},
+        columns=(
+            *_SETTLEMENT,
+            Column("bm_unit", "text", "bmUnit", "Elexon id of the BM unit"),
+            Column("stamp", "text", "halfHourEndTime", "UTC end of the period, checked against date and period", loaded=False),
+            Column("national_grid_bm_unit", "text", "nationalGridBmUnitId", "NESO id of the BM unit", nullable=True),
+            Column("psr_type", "text", "psrType", "Generation or Consumption", nullable=True),
+            Column(
+                "settlement_run",
+                "text",
+                "settlementRunType",
+                "run (II, SF, R1, R2, R3, RF, DF) that set this value; the run in force is in the ledger",
+                nullable=True,
+                optional=True,
+                compared=False,
+            ),
+            Column("quantity_mwh", "number", "quantity", "metered volume, MWh in the half hour; positive: export", nullable=True, **_VOLUME),
+        ),
+        ignored=("dataset",),
+    ),
+    publication=Publication(due=after_weekdays(5, time(12)), grace=9 * _day, poll=timedelta(hours=6)),
+    restated_after=tuple(n * _day for n in (35, 70, 165, 300, 430)),
+    max_span=31 * _day,
+    scope=_bm_units,
+    member_column="bm_unit",
+    member_param="bmUnit",
+    stamps_end=True,
+)
+
+DATASETS: Final = {dataset.name: dataset for dataset in (SYSTEM_PRICES, MARKET_INDEX, B1610)}
+
+
+def get(name: str) -> Dataset:
+    """The dataset of that name.
+
+    Raises:
+        Misconfigured: there is none; the message lists those that exist.
+    """
+    if name not in DATASETS:
+        raise Misconfigured(f"no dataset {name!r}: use one of {', '.join(DATASETS)}")
+    return DATASETS[name]

@@ -1,0 +1,1 @@
+"""Airflow hooks: the way from connections to sessions and database connections."""

@@ -1,0 +1,152 @@
+"""HTTP with an upstream: session from the Airflow connection, pacing, retries, typed errors, streamed body."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Final
+
+import requests
+import tenacity
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
+from airflow.providers.http.hooks.http import HttpHook
+
+from energy_ingest import settings
+from energy_ingest.catalog import Upstream
+from energy_ingest.errors import Misconfigured, Rejected, Retryable
+from energy_ingest.sources import Request
+
+CHUNK: Final = 2**20
+ATTEMPTS: Final = 4
+LONGEST_WAIT: Final = 120.0
+"""Seconds; a source that asks for more is left to Airflow's own retry."""
+
+_PATIENT: Final = {408, 425, 429, 500, 502, 503, 504}
+_WRONG_ADDRESS: Final = {401, 403, 404, 405, 407}
+
+
+class UpstreamHook(HttpHook):
+    """A paced, retrying, streaming GET on one upstream.
+
+    Without an Airflow connection of the upstream's name, its public address is used: none of ours needs a key. A
+    connection may name another host (a proxy, a rehearsal), headers, `timeout` and `verify` in its extra.
+    """
+
+    upstream: Upstream
+
+    def __init__(self, conn_id: str | None = None) -> None:
+        super().__init__(method="GET", http_conn_id=conn_id or self.upstream.conn_id)
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """The Airflow connection, or the upstream's public address where none is configured."""
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            if conn_id != cls.upstream.conn_id:
+                raise
+            return Connection(conn_id=conn_id, conn_type="http", host=cls.upstream.host)
+
+    @cached_property
+    def session(self) -> requests.Session:
+        """One session per hook; it never follows redirects, so no answer can lead to another host."""
+        session = self.get_conn({"Accept": "application/json", "User-Agent": self._user_agent()})
+        session.max_redirects = 0
+        return session
+
+    @contextmanager
+    def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Iterator[bytes]]:
+        """Send a request and give its body in chunks.
+
+        Raises:
+            Retryable: refused for now, or the connection broke; after our own retries.
+            Rejected: the source refuses the request (400) with its reason.
+            Misconfigured: wrong address or credentials.
+        """
+        response = self._send(request, pace)
+        try:
+            yield _chunks(response)
+        finally:
+            response.close()
+
+    def _send(self, request: Request, pace: Callable[[], None]) -> requests.Response:
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_worth_waiting_for),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=_wait,
+            before_sleep=tenacity.before_sleep_log(logging.getLogger(__name__), logging.WARNING),
+            reraise=True,
+        )
+        return retrying(self._send_once, request, pace)
+
+    def _send_once(self, request: Request, pace: Callable[[], None]) -> requests.Response:
+        pace()
+        session = self.session
+        try:
+            response = session.get(
+                self.base_url.rstrip("/") + request.path,
+                params=list(request.params),
+                timeout=(10, float(self.merged_extra.get("timeout", 120))),
+                stream=True,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise Retryable(f"{self.base_url} does not answer ({type(error).__name__}): is it down, or the network?") from error
+        if response.status_code != requests.codes.ok:
+            with response:
+                raise _refusal(response, request)
+        return response
+
+    def _user_agent(self) -> str:
+        return f"energy-ingest/{settings.CODE_VERSION.get()} (Apache Airflow; energy-market data loader)"
+
+
+def _worth_waiting_for(error: BaseException) -> bool:
+    return isinstance(error, Retryable) and (error.retry_after or 0) <= LONGEST_WAIT
+
+
+def _wait(state: tenacity.RetryCallState) -> float:
+    """What the source asks for, else exponential back-off with jitter: about 1, 2, 4 seconds."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = getattr(error, "retry_after", None)
+    if asked is not None:
+        return float(asked)
+    return float(tenacity.wait_exponential_jitter(initial=1, max=30)(state))
+
+
+def _refusal(response: requests.Response, request: Request) -> Retryable | Rejected | Misconfigured:
+    status, said = response.status_code, _excerpt(response)
+    what = f"{request} was answered with {status}{said}"
+    if status in _PATIENT:
+        return Retryable(f"{what}; it is asked again", _retry_after(response.headers.get("Retry-After")))
+    if status in _WRONG_ADDRESS or response.is_redirect:
+        return Misconfigured(f"{what}: check host and login of the Airflow connection, and whether the API moved")
+    return Rejected(f"{what}: the request itself is wrong; it is not repeated")
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds from a Retry-After header: a number or an HTTP date (RFC 9110, 10.2.3)."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _excerpt(response: requests.Response) -> str:
+    text = response.raw.read(500, decode_content=True).decode("utf-8", "replace").strip()
+    return f": {' '.join(text.split())}" if text else ""
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_content(CHUNK)
+    except requests.RequestException as error:
+        raise Retryable(f"the answer broke off on the way ({type(error).__name__}); it is asked again") from error

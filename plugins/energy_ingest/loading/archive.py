@@ -1,0 +1,127 @@
+"""The raw archive: every answer as it came, gzip'd and named by its SHA-256, on any ObjectStoragePath.
+
+Beside `<label>_<sha>.gz` lies `<label>_<sha>.meta.json`, so that the archive alone is enough to load again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from isal import igzip
+
+from energy_ingest.errors import Rejected
+from energy_ingest.sources import Scope
+from energy_ingest.windows import Window
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What an archived answer is: enough to load it without the upstream."""
+
+    dataset: str
+    scope: str
+    members: tuple[str, ...]
+    first: str
+    last: str
+    request: str
+    retrieved_at: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where an answer lies, and its description."""
+
+    path: str
+    meta: Meta
+
+
+class Tape:
+    """Records an answer while it is read: `play` passes the chunks on, `keep` stores what went by."""
+
+    def __init__(self, root: Any) -> None:
+        self._root = root
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._gzip = igzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1, mtime=0)
+        self._sha = hashlib.sha256()
+        self._bytes = 0
+
+    def play(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The chunks, recorded."""
+        for chunk in chunks:
+            self._sha.update(chunk)
+            self._gzip.write(chunk)
+            self._bytes += len(chunk)
+            yield chunk
+
+    def keep(self, dataset: str, scope: Scope, windows: Sequence[Window], request: str, retrieved_at: datetime) -> Kept:
+        """Store the recording; the same bytes for the same window are stored once."""
+        self._gzip.close()
+        sha, first, last = self._sha.hexdigest(), windows[0].label, windows[-1].label
+        span = f"{first}" if first == last else f"{first}_{last}"
+        folder = self._root / dataset / _file_name(scope.name) / f"{first:%Y}" / f"{first:%m}"
+        path = folder / f"{span}_{sha[:16]}.gz"
+        meta = Meta(dataset, scope.name, scope.members, f"{first}", f"{last}", request, retrieved_at.isoformat(), sha, self._bytes)
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file.seek(0)
+            _write(path, self._file)
+            (folder / f"{span}_{sha[:16]}.meta.json").write_text(json.dumps(asdict(meta), indent=1))
+        return Kept(str(path), meta)
+
+    def close(self) -> None:
+        """Give up the scratch file."""
+        self._file.close()
+
+
+def kept_answers(root: Any, dataset: str) -> Iterator[tuple[Any, Meta]]:
+    """Every archived answer of a dataset with its path, in the order of retrieval."""
+    found = []
+    for path in (root / dataset).rglob("*.meta.json"):
+        fields = json.loads(path.read_text())
+        meta = Meta(**{**fields, "members": tuple(fields["members"])})
+        found.append((path.parent / path.name.replace(".meta.json", ".gz"), meta))
+    yield from sorted(found, key=lambda item: item[1].retrieved_at)
+
+
+def read(path: Any, meta: Meta, chunk: int = 2**20) -> Iterator[bytes]:
+    """The bytes of an archived answer.
+
+    Raises:
+        Rejected: they are not the bytes that were archived.
+    """
+    sha = hashlib.sha256()
+    with path.open("rb") as file, igzip.GzipFile(fileobj=file, mode="rb") as body:
+        while piece := body.read(chunk):
+            sha.update(piece)
+            yield piece
+    if sha.hexdigest() != meta.sha256:
+        raise Rejected(f"{path} is damaged: its SHA-256 is not {meta.sha256}; restore it from a backup or load from the source")
+
+
+def _write(path: Any, source: IO[bytes]) -> None:
+    """Whole or not at all: a store replaces objects atomically, a file is written aside and renamed."""
+    if getattr(path, "protocol", "file") not in ("file", "local", ""):
+        with path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        return
+    final = Path(getattr(path, "path", path))
+    aside = final.with_name(f".{uuid.uuid4().hex}.part")
+    with aside.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    aside.rename(final)
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]

@@ -1,0 +1,212 @@
+"""The ledger: which windows are complete, what every attempt did. PostgreSQL is the only place that knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+import polars as pl
+import psycopg
+from psycopg.types.json import Jsonb
+
+from energy_ingest import settings, windows
+from energy_ingest.catalog import Dataset
+from energy_ingest.errors import IngestError
+from energy_ingest.loading.archive import Kept
+from energy_ingest.loading.merge import Merged, Staged, merge
+from energy_ingest.sources import Scope
+from energy_ingest.sql import statement
+from energy_ingest.windows import Outcome, State, Window
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who loads: recorded with every attempt."""
+
+    import_type: Literal["scheduled", "backfill", "manual", "asset_triggered", "command", "replay"]
+    dag_id: str | None = None
+    run_id: str | None = None
+    try_number: int | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt on one window, begun."""
+
+    job_id: int
+    started_at: datetime
+    attempts: int
+    was_complete: bool
+    first_empty_at: datetime | None
+    dataset: Dataset
+    scope: Scope
+    window: Window
+
+    @property
+    def place(self) -> dict[str, object]:
+        """The window's key in the ledger."""
+        return {"dataset": self.dataset.name, "scope": self.scope.name, "start": self.window.start}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The result of an attempt: the window's state and where each row of the answer went."""
+
+    window: Window
+    outcome: Outcome
+    received: int
+    inserted: int
+    revised: int
+    unchanged: int
+    quarantined: int
+    duplicates: int
+
+
+def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window: Window, run: Run) -> Job:
+    """Record that an attempt starts, in a transaction of its own; another that died is closed as failed."""
+    values = {
+        **{"dataset": dataset.name, "scope": scope.name, "start": window.start, "end": window.end, "label": window.label},
+        "metadata": Jsonb({"members": list(scope.members)} if scope.members else {}),
+        "code_version": settings.CODE_VERSION.get(),
+        **asdict(run),
+    }
+    row = connection.execute(statement("ledger/begin"), values).fetchone()
+    assert row is not None  # noqa: S101 - INSERT .. ON CONFLICT DO UPDATE returns its row
+    return Job(*row, dataset, scope, window)
+
+
+def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept, retrieved_at: datetime) -> Loaded:
+    """Merge the staged rows and record the result, all in one transaction under the window's lock."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{job.dataset.name} {job.window.start}"])
+        merged = merge(connection, job.dataset, job.window, staged, job.job_id, retrieved_at)
+        loaded = _judge(job, staged, merged)
+        _quarantine(connection, job, [*staged.rejects, merged.conflicts])
+        _note_drift(connection, job, staged)
+        connection.execute(statement("ledger/finish"), _finish_values(job, staged, loaded, kept, retrieved_at))
+    return loaded
+
+
+def fail(
+    connection: psycopg.Connection, job: Job, error: IngestError, *, request: str | None = None, kept: Kept | None = None
+) -> Outcome:
+    """Record that an attempt brought nothing, with the error and when to try again."""
+    next_due_at = windows.utc_now() + windows.back_off(job.attempts)
+    state: State = "failed"
+    values = {
+        **job.place,
+        **{"job_id": job.job_id, "state": state, "error": str(error), "next_due_at": next_due_at, "request": request},
+        "sha256": kept.meta.sha256 if kept else None,
+        "bytes": kept.meta.bytes if kept else None,
+        "path": kept.path if kept else None,
+    }
+    connection.execute(statement("ledger/fail"), values)
+    return Outcome(state, str(error), next_due_at)
+
+
+def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: datetime) -> list[Window]:
+    """Windows to look at now besides a run's own: scheduled but never tried, failed, short, restated. Oldest first."""
+    limit = settings.DUE_LIMIT.get_int()
+    values = {"dataset": dataset.name, "scope": scope.name, "now": now, "limit": limit}
+    labels = {label for (label,) in connection.execute(statement("ledger/due"), values)}
+    known = states(connection, dataset, scope)
+    labels.update(window.label for window in dataset.scheduled_windows(now) if window.label not in known)
+    return [window for label in sorted(labels)[:limit] for window in dataset.windows(label, label)]
+
+
+def states(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> dict[date, dict[str, Any]]:
+    """What the ledger knows, by window label."""
+    cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
+    rows = cursor.execute(statement("ledger/states"), {"dataset": dataset.name, "scope": scope.name})
+    return {row["label"]: row for row in rows}
+
+
+def completed_by(connection: psycopg.Connection, run: Run, since_try: int) -> set[date]:
+    """Window labels that this Airflow run loaded in this or an earlier try of its present cycle of retries."""
+    query = (
+        "SELECT window_label FROM ledger.import_job"
+        " WHERE dag_id = %s AND run_id = %s AND try_number >= %s AND status = 'completed'"
+    )
+    return {label for (label,) in connection.execute(query, [run.dag_id, run.run_id, since_try])}
+
+
+def _judge(job: Job, staged: Staged, merged: Merged) -> Loaded:
+    dataset, conflicts = job.dataset, merged.conflicts.height
+    outcome = windows.judge(
+        job.window,
+        expected=dataset.expected_items(job.window, job.scope),
+        actual=len(staged.items),
+        publication=dataset.publication,
+        restated_after=dataset.restated_after,
+        now=windows.utc_now(),
+        attempts=job.attempts,
+        first_empty_at=job.first_empty_at,
+        was_complete=job.was_complete,
+    )
+    return Loaded(
+        job.window,
+        outcome,
+        received=staged.rows + staged.quarantined,
+        inserted=merged.inserted,
+        revised=merged.revised,
+        unchanged=merged.unchanged,
+        quarantined=staged.quarantined + conflicts,
+        duplicates=merged.duplicates,
+    )
+
+
+def _finish_values(job: Job, staged: Staged, loaded: Loaded, kept: Kept, retrieved_at: datetime) -> Mapping[str, object]:
+    past_deadline = windows.utc_now() >= job.dataset.publication.deadline(job.window)
+    return {
+        **job.place,
+        **asdict(loaded.outcome),
+        "job_id": job.job_id,
+        "received": loaded.received,
+        "inserted": loaded.inserted,
+        "revised": loaded.revised,
+        "unchanged": loaded.unchanged,
+        "quarantined": loaded.quarantined,
+        "duplicates": loaded.duplicates,
+        "expected": job.dataset.expected_items(job.window, job.scope),
+        "actual": len(staged.items),
+        "empty": not staged.items and past_deadline,
+        "changed": bool(loaded.inserted or loaded.revised),
+        "source_version": ", ".join(sorted(staged.versions)) or None,
+        "request": kept.meta.request,
+        "sha256": kept.meta.sha256,
+        "bytes": kept.meta.bytes,
+        "path": kept.path,
+        "retrieved_at": retrieved_at,
+    }
+
+
+def _quarantine(connection: psycopg.Connection, job: Job, rejects: list[pl.DataFrame]) -> None:
+    """The window's open quarantine becomes what this answer had; earlier entries are closed, not deleted."""
+    connection.execute(
+        "UPDATE ledger.quarantine SET resolved_at = now(), resolution = %s"
+        " WHERE dataset = %s AND scope = %s AND window_start = %s AND resolved_at IS NULL",
+        [f"answered again by job {job.job_id}", *job.place.values()],
+    )
+    command = (
+        "COPY ledger.quarantine (job_id, dataset, scope, window_start, row_number, column_name, value, reason, raw) FROM STDIN"
+    )
+    rows = [row for frame in rejects for row in frame.rows()]
+    if rows:
+        with connection.cursor().copy(command) as copy:
+            for row in rows:
+                copy.write_row([job.job_id, *job.place.values(), *(_storable(value) for value in row)])
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL's text has no NUL."""
+    return value.replace("\x00", "\\u0000") if isinstance(value, str) else value
+
+
+def _note_drift(connection: psycopg.Connection, job: Job, staged: Staged) -> None:
+    for name in sorted(staged.unknown_fields):
+        connection.execute(
+            "INSERT INTO ledger.drift (dataset, field, first_job_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            [job.dataset.name, name, job.job_id],
+        )

@@ -1,0 +1,1 @@
+"""Airflow operators: thin glue between a run and the library."""

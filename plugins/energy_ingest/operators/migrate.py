@@ -1,0 +1,30 @@
+"""The operator that brings the warehouse's schema to the version of the code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+
+class MigrateWarehouseOperator(BaseOperator):
+    """Apply the migrations that are missing, under a lock; nothing that users loaded is dropped.
+
+    :param owner_conn_id: Airflow connection of the role that owns the warehouse
+    """
+
+    ui_color = "#f0e6f6"
+
+    def __init__(self, *, owner_conn_id: str = "energy_warehouse_owner", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.owner_conn_id = owner_conn_id
+
+    def execute(self, context: Mapping[str, Any]) -> str:
+        """Migrate, and return the version."""
+        from energy_ingest.hooks.warehouse import WarehouseHook
+        from energy_ingest.loading import schema
+
+        before, after = schema.migrate(WarehouseHook(self.owner_conn_id).conninfo())
+        self.log.info("warehouse schema: %s -> %s", before or "none", after)
+        return after

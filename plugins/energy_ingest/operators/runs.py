@@ -1,0 +1,63 @@
+"""What a DAG run asks for: its windows, its kind, its retries. Works on Airflow 2.11 and 3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from energy_ingest import windows
+from energy_ingest.catalog import Dataset
+from energy_ingest.errors import Misconfigured
+from energy_ingest.loading.ledger import Run
+from energy_ingest.windows import Window
+
+_IMPORT_TYPES: Final = ("scheduled", "backfill", "manual", "asset_triggered")
+
+
+def run_of(context: Mapping[str, Any]) -> Run:
+    """Who loads, for the ledger."""
+    dag_run, ti = context["dag_run"], context["ti"]
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    return Run(
+        kind if kind in _IMPORT_TYPES else "manual",  # type: ignore[arg-type]
+        dag_id=ti.dag_id,
+        run_id=dag_run.run_id,
+        try_number=ti.try_number,
+    )
+
+
+def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Window], bool]:
+    """The windows of a run, and whether it is the newest scheduled one (which also takes what is due).
+
+    The parameters `window_from` and `window_to` win, then the data interval; a run that has neither (triggered without
+    a logical date) means the newest window.
+
+    Raises:
+        Misconfigured: a bad range, or a range in a backfill, which would load the same windows in every run.
+    """
+    params, dag_run = context["params"], context["dag_run"]
+    first, last = params.get("window_from"), params.get("window_to")
+    kind = run_of(context).import_type
+    if first or last:
+        if kind == "backfill":
+            raise Misconfigured("window_from and window_to make no sense in a backfill: its dates choose the windows")
+        return list(dataset.windows(*windows.parse_range(first or last, last or first))), False
+    now = windows.utc_now()
+    start, end = context.get("data_interval_start"), context.get("data_interval_end")
+    if start is None or start == end:
+        end = getattr(dag_run, "run_after", None) or now
+        return windows.windows_ending_in(end - 2 * dataset.cadence, end)[-1:], False
+    own = windows.windows_ending_in(start, end)
+    return own, kind == "scheduled" and _is_newest(dataset, end, now)
+
+
+def first_try(context: Mapping[str, Any]) -> int:
+    """The first try of the present cycle of retries: clearing a task starts a new one, and loads everything again."""
+    ti = context["ti"]
+    return int(ti.max_tries) - int(context["task"].retries) + 1
+
+
+def _is_newest(dataset: Dataset, end: datetime, now: datetime) -> bool:
+    scheduled = list(dataset.scheduled_windows(now))
+    return not scheduled or scheduled[-1].end <= end or end + dataset.cadence > now

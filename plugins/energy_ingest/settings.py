@@ -1,0 +1,70 @@
+"""Settings from environment variables, all on one screen. Secrets and addresses live in Airflow connections instead."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from energy_ingest.errors import Misconfigured
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: its name, default (as text) and meaning."""
+
+    env: str
+    default: str
+    doc: str
+
+    def get(self) -> str:
+        """The value in force, without surrounding blanks."""
+        return os.environ.get(self.env, "").strip() or self.default
+
+    def get_date(self) -> date | None:
+        """The value as a date, or None where it is empty.
+
+        Raises:
+            Misconfigured: not an ISO date.
+        """
+        try:
+            return date.fromisoformat(self.get()) if self.get() else None
+        except ValueError:
+            raise Misconfigured(f"{self.env}={self.get()!r} is not a date: use YYYY-MM-DD, such as 2024-01-01") from None
+
+    def get_int(self) -> int:
+        """The value as a positive whole number.
+
+        Raises:
+            Misconfigured: not a positive whole number.
+        """
+        if not self.get().isdecimal() or int(self.get()) == 0:
+            raise Misconfigured(f"{self.env}={self.get()!r} is not a positive whole number: use for example {self.default}")
+        return int(self.get())
+
+    def get_list(self) -> tuple[str, ...]:
+        """The value as a comma-separated list, blanks and empty items dropped."""
+        return tuple(item.strip() for item in self.get().split(",") if item.strip())
+
+
+START = Setting("ENERGY_START", "2024-01-01", "First settlement date (or gas day) that catch-up loads.")
+UNTIL = Setting("ENERGY_UNTIL", "", "Last date that schedules load; empty means for ever. For rehearsals and replays.")
+ARCHIVE_URL = Setting("ENERGY_ARCHIVE_URL", "", "Where raw answers are kept: file://, s3:// or gs:// URL.")
+BM_UNITS = Setting(
+    "ENERGY_ELEXON_BM_UNITS",
+    "2__DSTAT001,2__ESTAT003,2__ESTAT001,2__LSTAT003,2__HSTAT003",
+    "BM units of elexon_b1610, comma-separated, or `all` for the whole market (440,496 rows a settlement day).",
+)
+CONCURRENCY = Setting("ENERGY_CONCURRENCY", "2", "Windows that one ingest task loads at the same time.")
+DUE_LIMIT = Setting("ENERGY_DUE_LIMIT", "60", "Most overdue or restated windows that the newest run takes on top of its own.")
+RETRY_SECONDS = Setting("ENERGY_RETRY_SECONDS", "300", "First delay before Airflow retries a task; doubles each time.")
+ELEXON_POOL = Setting("ENERGY_ELEXON_POOL", "default_pool", "Airflow pool of the Elexon tasks; it must exist.")
+CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")
+
+SETTINGS = tuple(value for value in globals().values() if isinstance(value, Setting))
+
+
+def archive_url() -> str:
+    """Root of the raw archive; by default a folder in AIRFLOW_HOME, which is right for one machine only."""
+    return ARCHIVE_URL.get() or (Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "archive").as_uri()
