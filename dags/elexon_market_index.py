@@ -13,14 +13,13 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest import settings
-from energy_ingest.operators.dag import DEFAULT_ARGS, UK_DAILY, WINDOW_PARAMS, first_run, last_run
+from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_run, uk_daily
 from energy_ingest.operators.ingest import IngestWindowsOperator
 
 with DAG(
     dag_id="elexon_market_index",
-    schedule=UK_DAILY,
+    schedule=uk_daily(),
     start_date=first_run(),
-    end_date=last_run(),
     catchup=True,
     max_active_runs=4,
     default_args=DEFAULT_ARGS,
