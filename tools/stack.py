@@ -24,13 +24,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
 import psutil
+from dotenv import load_dotenv
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from energy_ingest.loading import schema
 from tools import postgres
 from tools.postgres import WAREHOUSE_ROLES, free_port, new_password, write_private
 
@@ -144,8 +147,9 @@ class Stack:
             "API__SECRET_KEY": self.secrets["api_secret_key"],
             "API_AUTH__JWT_SECRET": self.secrets["jwt_secret"],
             "DATABASE__SQL_ALCHEMY_CONN": self._database_url("airflow", "airflow").replace("://", "+psycopg2://", 1),
-            "DAG_PROCESSOR__REFRESH_INTERVAL": 10,  # a new or changed DAG file shows within seconds
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 10,
+            "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 5,
+            "DAG_PROCESSOR__REFRESH_INTERVAL": 10,  # a new or changed DAG file shows within seconds,
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 300,  # an unchanged one costs nothing meanwhile
             "DAG_PROCESSOR__PARSING_PROCESSES": 1,
             "LOGGING__BASE_LOG_FOLDER": home / "logs",
             "WORKERS__EXECUTION_API_TIMEOUT": 30,  # the default of 5 s fails tasks when the machine is busy
@@ -184,7 +188,7 @@ class Stack:
         self.launch("scheduler")
         self._await("twin", self._twin_listens)
         for name in ("dag-processor", "triggerer", "scheduler"):
-            self._await(name, lambda name=name: self._has_beaten(name))
+            self._await(name, partial(self._has_beaten, name))
         self.say(f"The stack is healthy after {time.monotonic() - began:.0f} s: {self.url}")
 
     def _prepare(self) -> postgres.Server:
@@ -208,15 +212,14 @@ class Stack:
         return postgres.at(self.folder / "postgres", self.ports.get("postgres", 0), self.secrets.get("postgres", ""))
 
     def _migrate(self) -> None:
-        """Bring both schemas up to date, at the same time: each takes seconds, nearly all of it imports."""
+        """Bring both schemas up to date, at the same time: Airflow's takes seconds, nearly all of it imports."""
         airflow = importlib.metadata.version("apache-airflow")
-        jobs = {"energy-ingest-migrate": [str(BIN / "energy-ingest"), "migrate"]}
+        process = None
         if self.migrated != airflow:
-            jobs["airflow-migrate"] = [str(BIN / "airflow"), "db", "migrate"]
-        started = {name: self._spawn(name, command) for name, command in jobs.items()}
-        for name, process in started.items():
-            if process.wait():
-                raise self._failure(name, f"failed with exit code {process.returncode}")
+            process = self._spawn("airflow-migrate", [str(BIN / "airflow"), "db", "migrate"])
+        schema.migrate(self.warehouse_urls()["energy_owner"])
+        if process and process.wait():
+            raise self._failure("airflow-migrate", f"failed with exit code {process.returncode}")
         self.migrated = airflow
         self._save()
 
@@ -366,29 +369,32 @@ def psql(stack: Stack, statement: str) -> None:
         raise StackError(f"No role {role!r} in the warehouse: ROLE is owner, loader or reader")
     if not os.environ.get("WAREHOUSE_URL") and not stack.status()["postgres"]:
         raise StackError("The local warehouse does not run: `make demo` starts it, or set WAREHOUSE_URL to your own")
-    target = conninfo_to_dict(stack.warehouse_urls()[role])
-    environment = {**os.environ, "PGPASSWORD": str(target.pop("password", ""))}
+    target = {name: str(value) for name, value in conninfo_to_dict(stack.warehouse_urls()[role]).items()}
+    environment = {**os.environ, "PGPASSWORD": target.pop("password", "")}
     client = str(postgres.find_bindir() / "psql")
-    options = ["--no-psqlrc", "--set=ON_ERROR_STOP=1", "--pset=pager=off", "--dbname", make_conninfo(**target)]
+    options = ["--no-psqlrc", "--set=ON_ERROR_STOP=1", "--pset=pager=off", "--dbname", make_conninfo("", **target)]
     os.execve(client, [client, *options, *(["--command", statement] if statement else [])], environment)
+
+
+def local() -> Stack:
+    """Return the stack of this repository, after adding to the environment what `.env` says."""
+    load_dotenv(ROOT / ".env")
+    return Stack(ROOT / ".stack")
 
 
 def main() -> None:
     """Run one command on the stack of this repository."""
     parser = argparse.ArgumentParser(description="The local stack: PostgreSQL, the twin and Airflow.")
     parser.add_argument("command", choices=("start", "stop", "status", "clean", "psql"))
-    parser.add_argument("statement", nargs="?", default="", help="SQL for psql; without it psql opens")
-    arguments = parser.parse_args()
-    stack = Stack(ROOT / ".stack")
+    command, stack = parser.parse_args().command, local()
     try:
-        if arguments.command == "psql":
-            psql(stack, arguments.statement)
-        elif arguments.command == "status":
-            parts = stack.status()
-            print("\n".join(f"{name:15}{'running' if runs else 'stopped'}" for name, runs in parts.items()))
-            sys.exit(0 if all(parts.values()) else 1)
+        if command == "psql":
+            psql(stack, os.environ.get("SQL", ""))
+        elif command == "status":
+            for name, runs in stack.status().items():
+                print(f"{name:15}{'running' if runs else 'stopped'}")
         else:
-            getattr(stack, arguments.command)()
+            getattr(stack, command)()
     except RuntimeError as error:
         sys.exit(str(error))
 

@@ -1,0 +1,66 @@
+# Everything a person or CI runs. Each target makes what it needs: `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+BIN2 := .venv-airflow2/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench docs lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: ## make or update .venv (Airflow 3.3.2) from its lock
+	@$(PYTHON) tools/bootstrap.py airflow3
+
+env-airflow2: ## make or update .venv-airflow2 (Airflow 2.11.2) from its lock
+	@$(PYTHON) tools/bootstrap.py airflow2
+
+demo: env ## start the local stack, load the demonstration period and report (DAYS=3 for the quick one)
+	@$(BIN)/python -m tools.demo $(if $(DAYS),--days $(DAYS))
+
+start: env ## start the local stack without loading anything
+	@$(BIN)/python -m tools.stack start
+
+status: env ## show which parts of the local stack run
+	@$(BIN)/python -m tools.stack status
+
+stop: env ## stop the local stack, keeping its data
+	@$(BIN)/python -m tools.stack stop
+
+clean: env ## stop the local stack and remove its data
+	@$(BIN)/python -m tools.stack clean
+
+psql: export SQL := $(value SQL)
+psql: env ## open the warehouse, or ask it: SQL="select ..." (ROLE=owner|loader|reader)
+	@$(BIN)/python -m tools.stack psql
+
+test: env ## run all tests, also those on Airflow 2 (ARGS="-k name" goes to pytest)
+	$(BIN)/python -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory test-airflow2
+
+test-fast: env ## run the tests that take seconds, without the local stack
+	$(BIN)/python -m pytest -m "not slow and not e2e" $(ARGS)
+
+test-airflow2: env-airflow2 ## run the DAG tests and one backfill on Airflow 2.11.2
+	$(BIN2)/python -m pytest tests/dags tests/airflow2 $(ARGS)
+
+lint: env ## check style and likely errors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: env ## apply what lint can fix itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: env ## check the types of the library and of the tools
+	$(BIN)/mypy
+	$(BIN)/mypy --strict tools
+
+bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
+	@$(BIN)/python -m tools.bench $(ARGS)
+
+docs: env ## write the generated parts of docs/
+	@$(BIN)/python -m tools.docs
+
+lock: ## resolve requirements*.txt into the locks (ARGS=--upgrade for the newest versions)
+	@$(PYTHON) tools/bootstrap.py lock $(ARGS)
