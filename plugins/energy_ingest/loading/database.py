@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from energy_ingest.errors import Misconfigured, Rejected, Retryable
 
@@ -18,27 +21,66 @@ Connect = Callable[[], psycopg.Connection]
 _VARIABLES: Final = {"energy_warehouse": "WAREHOUSE_URL", "energy_warehouse_owner": "WAREHOUSE_OWNER_URL"}
 
 
-def url_from_environment(conn_id: str = "energy_warehouse") -> str:
-    """The connection string in the environment variable that stands in for an Airflow connection.
+class SchemaMissing(Misconfigured):
+    """The warehouse answers, but has no schema of ours or an old one."""
 
-    Without WAREHOUSE_OWNER_URL, WAREHOUSE_URL owns the warehouse too.
+
+def url_from_environment(conn_id: str = "energy_warehouse") -> str:
+    """The connection string in the environment: WAREHOUSE_URL, or the variable of the Airflow connection.
+
+    Where nothing names the owner, the warehouse's own user owns it too.
 
     Raises:
-        Misconfigured: the variable is not set.
+        Misconfigured: no variable is set, or it is malformed.
     """
     name = _VARIABLES.get(conn_id, "WAREHOUSE_URL")
-    url = os.environ.get(name) or os.environ.get("WAREHOUSE_URL")
-    if not url:
-        raise Misconfigured(
-            f"no warehouse: define the Airflow connection {conn_id}, or set {name}=postgresql://user:password@host/database"
-        )
-    return url
+    for variable, airflow_conn in ((name, conn_id), ("WAREHOUSE_URL", "energy_warehouse")):
+        if url := os.environ.get(variable):
+            return url
+        if text := os.environ.get(f"AIRFLOW_CONN_{airflow_conn.upper()}"):
+            try:
+                return _conninfo_of(text)
+            except (ValueError, psycopg.ProgrammingError):  # their messages would repeat the password
+                example = "postgres://user:password@host:5432/database, with special characters percent-encoded"
+                raise Misconfigured(f"AIRFLOW_CONN_{airflow_conn.upper()} is malformed: use {example}") from None
+    raise Misconfigured(
+        f"no warehouse: define the Airflow connection {conn_id}, or set {name}=postgresql://user:password@host/database"
+    )
+
+
+def _conninfo_of(airflow_conn: str) -> str:
+    """A libpq connection string from an Airflow connection in its JSON or URI form."""
+    if airflow_conn.lstrip().startswith("{"):
+        conn = json.loads(airflow_conn)
+        extra = conn.get("extra") or {}
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+    else:
+        url = urlsplit(airflow_conn)
+        conn = {"host": url.hostname, "port": url.port, "schema": url.path.lstrip("/")}
+        conn |= {"login": url.username, "password": url.password}
+        conn = {name: unquote(value) if isinstance(value, str) else value for name, value in conn.items()}
+        extra = dict(parse_qsl(url.query))
+    names = {"host": "host", "port": "port", "user": "login", "password": "password", "dbname": "schema"}
+    fields = {ours: conn.get(theirs) or None for ours, theirs in names.items()}
+    options = {name: str(value) for name, value in extra.items() if name.startswith("ssl")}
+    return make_conninfo("", **{**fields, "dbname": fields["dbname"] or "warehouse", **options})
+
+
+def without_password(conninfo: str) -> str:
+    """Where a connection string leads and as whom, fit to be shown."""
+    try:
+        parts = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        return "(not a PostgreSQL address)"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"postgresql://{parts.get('user', '')}@{parts.get('host', '')}{port}/{parts.get('dbname', '')}"
 
 
 def connect(conninfo: str) -> psycopg.Connection:
     """An autocommit connection in UTC that a dead peer cannot block for ever.
 
     Raises:
+        Misconfigured: not a connection string.
         Retryable: no server answers there.
     """
     try:
@@ -50,6 +92,8 @@ def connect(conninfo: str) -> psycopg.Connection:
             connect_timeout=15,
             keepalives_idle=60,
         )
+    except psycopg.ProgrammingError:  # its message would repeat the string, password and all
+        raise Misconfigured("the warehouse's address is malformed: use postgresql://user:password@host/database") from None
     except psycopg.OperationalError as error:
         raise Retryable(f"the warehouse cannot be reached: {_first_line(error)}; check the connection and the server") from None
 
@@ -59,14 +103,14 @@ def typed_errors() -> Iterator[None]:
     """Turn psycopg's errors into ours.
 
     Raises:
-        Misconfigured: schema or rights are missing.
+        SchemaMissing, Misconfigured: schema or rights are missing.
         Retryable: the connection broke, the server shut down, a lock was not had in time.
         Rejected: the server refuses the rows themselves.
     """
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn) as error:
-        raise Misconfigured(f"the warehouse has no current schema ({_first_line(error)}): run `energy-ingest migrate`") from error
+        raise SchemaMissing(f"the warehouse has no current schema ({_first_line(error)}): run `energy-ingest migrate`") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise Misconfigured(f"{_first_line(error)}: grant the role energy_loader to this user, see docs/operations.md") from error
     except psycopg.OperationalError as error:
