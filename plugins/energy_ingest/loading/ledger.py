@@ -82,7 +82,7 @@ def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept,
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{job.dataset.name} {job.window.start}"])
         merged = merge(connection, job.dataset, job.window, staged, job.job_id, retrieved_at)
-        loaded = _judge(job, staged, merged)
+        loaded = _judge(job, staged, merged, retrieved_at)
         _quarantine(connection, job, [*staged.rejects, merged.conflicts])
         _note_drift(connection, job, staged)
         connection.execute(statement("ledger/finish"), _finish_values(job, staged, loaded, kept, retrieved_at))
@@ -132,7 +132,8 @@ def completed_by(connection: psycopg.Connection, run: Run, since_try: int) -> se
     return {label for (label,) in connection.execute(query, [run.dag_id, run.run_id, since_try])}
 
 
-def _judge(job: Job, staged: Staged, merged: Merged) -> Loaded:
+def _judge(job: Job, staged: Staged, merged: Merged, retrieved_at: datetime) -> Loaded:
+    """The result as of the answer's retrieval: what a replay brings back may have been restated since, and is due."""
     dataset, conflicts = job.dataset, merged.conflicts.height
     outcome = windows.judge(
         job.window,
@@ -140,7 +141,7 @@ def _judge(job: Job, staged: Staged, merged: Merged) -> Loaded:
         actual=len(staged.items),
         publication=dataset.publication,
         restated_after=dataset.restated_after,
-        now=windows.utc_now(),
+        now=retrieved_at,
         attempts=job.attempts,
         first_empty_at=job.first_empty_at,
         was_complete=job.was_complete,
@@ -158,7 +159,7 @@ def _judge(job: Job, staged: Staged, merged: Merged) -> Loaded:
 
 
 def _finish_values(job: Job, staged: Staged, loaded: Loaded, kept: Kept, retrieved_at: datetime) -> Mapping[str, object]:
-    past_deadline = windows.utc_now() >= job.dataset.publication.deadline(job.window)
+    past_deadline = retrieved_at >= job.dataset.publication.deadline(job.window)
     return {
         **job.place,
         **asdict(loaded.outcome),
