@@ -86,7 +86,11 @@ def _whole() -> Scope:
 
 
 def _bm_units() -> Scope:
-    units = settings.BM_UNITS.get_list()
+    return units_scope(settings.BM_UNITS.get_list())
+
+
+def units_scope(units: tuple[str, ...]) -> Scope:
+    """The scope of these BM units; `all` alone is the whole market."""
     if units == ("all",):
         return Scope("all")
     return Scope("units:" + ",".join(sorted(units)) if len(units) <= 10 else f"units:{len(units)}:{_digest(units)}", units)

@@ -6,7 +6,7 @@ that *end* inside its data interval, so every window belongs to exactly one run,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
@@ -138,6 +138,18 @@ def judge(
 def back_off(attempts: int) -> timedelta:
     """Pause before the next attempt: 15 minutes, doubling, at most a day."""
     return min(timedelta(minutes=15) * 2 ** min(attempts - 1, 10), clock.ONE_DAY)
+
+
+def pack(windows: Sequence[Window], max_span: timedelta) -> Iterator[list[Window]]:
+    """Adjoining windows together, as many as one request may span."""
+    group: list[Window] = []
+    for window in windows:
+        if group and (window.start != group[-1].end or window.end - group[0].start > max_span):
+            yield group
+            group = []
+        group.append(window)
+    if group:
+        yield group
 
 
 def parse_range(first: str, last: str, limit_days: int = 400) -> tuple[date, date]:

@@ -32,7 +32,7 @@ from energy_ingest.loading.merge import stage
 from energy_ingest.loading.pacing import pace
 from energy_ingest.reading import Checked
 from energy_ingest.sources import Request, Scope, source_of
-from energy_ingest.windows import Window
+from energy_ingest.windows import Window, pack
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -211,18 +211,6 @@ class _Attempt:
         with connection as usable, database.typed_errors():
             for job in open_jobs:
                 ledger.fail(usable, job, error, request=self._request, kept=kept)
-
-
-def pack(windows: Sequence[Window], max_span: timedelta) -> Iterator[list[Window]]:
-    """Adjoining windows together, as many as one request may span."""
-    group: list[Window] = []
-    for window in windows:
-        if group and (window.start != group[-1].end or window.end - group[0].start > max_span):
-            yield group
-            group = []
-        group.append(window)
-    if group:
-        yield group
 
 
 def split(dataset: Dataset, pieces: Sequence[Checked], windows: Sequence[Window]) -> list[list[Checked]]:
