@@ -5,19 +5,21 @@ Beside `<label>_<sha>.gz` lies `<label>_<sha>.meta.json`, so that the archive al
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from energy_ingest.errors import Rejected
 from energy_ingest.sources import Scope
@@ -71,13 +73,23 @@ class Tape:
         sha, first, last = self._sha.hexdigest(), windows[0].label, windows[-1].label
         span = f"{first}" if first == last else f"{first}_{last}"
         folder = self._root / dataset / _file_name(scope.name) / f"{first:%Y}" / f"{first:%m}"
-        path = folder / f"{span}_{sha[:16]}.gz"
-        meta = Meta(dataset, scope.name, scope.members, f"{first}", f"{last}", request, retrieved_at.isoformat(), sha, self._bytes)
-        if not path.exists():
+        path, description = folder / f"{span}_{sha[:16]}.gz", folder / f"{span}_{sha[:16]}.meta.json"
+        meta = Meta(
+            dataset,
+            scope.name,
+            scope.members,
+            f"{first}",
+            f"{last}",
+            request,
+            retrieved_at.isoformat(),
+            sha,
+            self._bytes,
+        )
+        if not description.exists():  # it comes last: without it, whoever wrote the answer was killed
             folder.mkdir(parents=True, exist_ok=True)
             self._file.seek(0)
             _write(path, self._file)
-            (folder / f"{span}_{sha[:16]}.meta.json").write_text(json.dumps(asdict(meta), indent=1))
+            _write(description, io.BytesIO(json.dumps(asdict(meta), indent=1).encode()))
         return Kept(str(path), meta)
 
     def close(self) -> None:
@@ -85,13 +97,24 @@ class Tape:
         self._file.close()
 
 
-def kept_answers(root: Any, dataset: str) -> Iterator[tuple[Any, Meta]]:
-    """Every archived answer of a dataset with its path, in the order of retrieval."""
+def _raise(error: Rejected) -> NoReturn:
+    raise error
+
+
+def kept_answers(root: Any, dataset: str, on_damage: Callable[[Rejected], None] = _raise) -> Iterator[tuple[Any, Meta]]:
+    """Every archived answer of a dataset with its path, in the order of retrieval.
+
+    `on_damage` is called for a description that cannot be read; its answer is left out.
+    """
     found = []
     for path in (root / dataset).rglob("*.meta.json"):
-        fields = json.loads(path.read_text())
-        meta = Meta(**{**fields, "members": tuple(fields["members"])})
-        found.append((path.parent / path.name.replace(".meta.json", ".gz"), meta))
+        try:
+            fields = json.loads(path.read_text())
+            meta = Meta(**{**fields, "members": tuple(fields["members"])})
+        except (ValueError, KeyError, TypeError) as error:
+            on_damage(_damaged(path, str(error)))
+        else:
+            found.append((path.parent / path.name.replace(".meta.json", ".gz"), meta))
     yield from sorted(found, key=lambda item: item[1].retrieved_at)
 
 
@@ -102,12 +125,19 @@ def read(path: Any, meta: Meta, chunk: int = 2**20) -> Iterator[bytes]:
         Rejected: they are not the bytes that were archived.
     """
     sha = hashlib.sha256()
-    with path.open("rb") as file, igzip.GzipFile(fileobj=file, mode="rb") as body:
-        while piece := body.read(chunk):
-            sha.update(piece)
-            yield piece
+    try:
+        with path.open("rb") as file, igzip.GzipFile(fileobj=file, mode="rb") as body:
+            while piece := body.read(chunk):
+                sha.update(piece)
+                yield piece
+    except (FileNotFoundError, EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:
+        raise _damaged(path, str(error)) from None
     if sha.hexdigest() != meta.sha256:
-        raise Rejected(f"{path} is damaged: its SHA-256 is not {meta.sha256}; restore it from a backup or load from the source")
+        raise _damaged(path, f"its SHA-256 is not {meta.sha256}")
+
+
+def _damaged(path: Any, why: str) -> Rejected:
+    return Rejected(f"{path} is damaged ({why}): restore it from a backup, or load its window from the source")
 
 
 def _write(path: Any, source: IO[bytes]) -> None:
