@@ -93,9 +93,13 @@ def connect(conninfo: str) -> psycopg.Connection:
             keepalives_idle=60,
         )
     except psycopg.ProgrammingError:  # its message would repeat the string, password and all
-        raise Misconfigured("the warehouse's address is malformed: use postgresql://user:password@host/database") from None
+        raise Misconfigured(
+            "the warehouse's address is malformed: use postgresql://user:password@host/database"
+        ) from None
     except psycopg.OperationalError as error:
-        raise Retryable(f"the warehouse cannot be reached: {_first_line(error)}; check the connection and the server") from None
+        raise Retryable(
+            f"the warehouse cannot be reached: {_first_line(error)}; check the connection and the server"
+        ) from None
 
 
 @contextmanager
@@ -110,9 +114,13 @@ def typed_errors() -> Iterator[None]:
     try:
         yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn) as error:
-        raise SchemaMissing(f"the warehouse has no current schema ({_first_line(error)}): run `energy-ingest migrate`") from error
+        raise SchemaMissing(
+            f"the warehouse has no current schema ({_first_line(error)}): run `energy-ingest migrate`"
+        ) from error
     except psycopg.errors.InsufficientPrivilege as error:
-        raise Misconfigured(f"{_first_line(error)}: grant the role energy_loader to this user, see docs/operations.md") from error
+        raise Misconfigured(
+            f"{_first_line(error)}: grant the role energy_loader to this user, see docs/operations.md"
+        ) from error
     except psycopg.OperationalError as error:
         raise Retryable(f"the warehouse broke off: {_first_line(error)}") from error
     except psycopg.Error as error:

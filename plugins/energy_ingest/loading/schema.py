@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from energy_ingest.errors import Misconfigured
+from energy_ingest.errors import Misconfigured, Retryable
+from energy_ingest.loading import database
 
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 LOCK: Final = 0x656E6572  # "ener": one migration at a time
@@ -23,8 +28,13 @@ def migrate(conninfo: str) -> tuple[str | None, str]:
     """Bring the warehouse to the newest version, under a lock; returns the versions before and after.
 
     `conninfo` is a libpq connection string of the role that owns the warehouse. Nothing that users loaded is dropped.
+
+    Raises:
+        Misconfigured: a malformed address, or a role that does not own the warehouse.
+        Retryable: no server answers there.
     """
-    with _engine(conninfo).connect() as connection:
+    database.connect(conninfo).close()  # its errors are typed and keep the password to themselves
+    with _typed_errors(), _engine(conninfo).connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
         # Alembic keeps its version table in the schema that the first version creates.
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS ledger"))
@@ -68,9 +78,21 @@ def _config() -> Config:
     return config
 
 
-def _engine(conninfo: str) -> Engine:
-    import psycopg
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    """What is not the migrations' own fault, in our words; SQLAlchemy wraps what psycopg raised."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            owner = "migrations need the role that owns the warehouse, name it in WAREHOUSE_OWNER_URL"
+            raise Misconfigured(f"{error.orig.diag.message_primary}: {owner}") from error
+        if isinstance(error.orig, psycopg.OperationalError):
+            raise Retryable(f"the warehouse broke off: {error.orig}; run the migration again") from error
+        raise
 
+
+def _engine(conninfo: str) -> Engine:
     # SQLAlchemy only lends Alembic a connection; its dialect for psycopg 3 is `postgresql+psycopg` from 2.0 on,
     # Airflow 2.11 pins SQLAlchemy 1.4, where the wire-compatible psycopg2 dialect serves.
     import sqlalchemy
