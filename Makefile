@@ -30,7 +30,7 @@ stop: env ## stop the local stack, keeping its data
 clean: env ## stop the local stack and remove its data
 	@$(BIN)/python -m tools.stack clean
 
-psql: export SQL := $(value SQL)
+psql: export STATEMENT = $(value SQL) # as it is: $ is SQL's here, not make's
 psql: env ## open the warehouse, or ask it: SQL="select ..." (ROLE=owner|loader|reader)
 	@$(BIN)/python -m tools.stack psql
 

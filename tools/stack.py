@@ -312,19 +312,20 @@ class Stack:
 
     # --- stop --------------------------------------------------------------------------------------------------------
 
-    def stop(self) -> None:
-        """End what this folder recorded, politely first; the API server after those that talk to it."""
-        self._end("scheduler", "triggerer", "dag-processor")
-        self._end("api-server", "twin")
+    def stop(self, grace: float = STOP_SECONDS) -> None:
+        """End what this folder recorded: running tasks get `grace` seconds to finish, the rest at most five."""
+        self._end(grace, "scheduler")  # first: its tasks need the others
+        self._end(min(grace, 5), "triggerer", "dag-processor", "twin")
+        self._end(min(grace, 5), "api-server")
         if self._server().is_running():
             self._server().stop()
 
-    def _end(self, *names: str) -> None:
+    def _end(self, grace: float, *names: str) -> None:
         members = [process for name in names for process in self._session(name)]
         for process in filter(None, map(self._process, names)):
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        psutil.wait_procs(members, timeout=STOP_SECONDS)
+        psutil.wait_procs(members, timeout=grace)
         stubborn = [process for name in names for process in self._session(name)]
         for process in stubborn:
             with suppress(psutil.NoSuchProcess):
@@ -342,9 +343,9 @@ class Stack:
         return [process for process in psutil.process_iter() if _session_of(process) == pid]
 
     def clean(self) -> None:
-        """Stop, and remove everything."""
+        """Stop at once, and remove everything."""
         if self.folder.exists():
-            self.stop()
+            self.stop(grace=0)
             shutil.rmtree(self.folder)
 
 
@@ -389,7 +390,7 @@ def main() -> None:
     command, stack = parser.parse_args().command, local()
     try:
         if command == "psql":
-            psql(stack, os.environ.get("SQL", ""))
+            psql(stack, os.environ.get("STATEMENT", ""))
         elif command == "status":
             for name, runs in stack.status().items():
                 print(f"{name:15}{'running' if runs else 'stopped'}")
