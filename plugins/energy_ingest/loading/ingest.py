@@ -68,7 +68,12 @@ class Summary:
     def counts(self) -> dict[str, int]:
         """Every counter, for XCom and asset events."""
         names = ("received", "inserted", "revised", "unchanged", "quarantined", "duplicates")
-        return {"windows": self.total, "failed": len(self.failed), "left": self.left, **{n: self.count(n) for n in names}}
+        return {
+            "windows": self.total,
+            "failed": len(self.failed),
+            "left": self.left,
+            **{n: self.count(n) for n in names},
+        }
 
     def progress(self) -> str:
         """One line: done of total, rows, rate, time left."""
@@ -117,7 +122,9 @@ class Loader:
         log.info("%s: %s", self.dataset.name, summary.progress())
         return summary
 
-    def load_answer(self, windows: Sequence[Window], chunks: Iterable[bytes], kept: Kept, retrieved_at: datetime) -> Summary:
+    def load_answer(
+        self, windows: Sequence[Window], chunks: Iterable[bytes], kept: Kept, retrieved_at: datetime
+    ) -> Summary:
         """Load an answer that is in the archive already, as of the time at which it was retrieved."""
         summary = Summary(len(windows))
         with contextlib.closing(self.connect()) as connection:
@@ -156,12 +163,16 @@ class Loader:
 class _Attempt:
     """One answer for one or more windows: their jobs in the ledger, and what became of each."""
 
-    def __init__(self, loader: Loader, connection: psycopg.Connection, windows: Sequence[Window], request: str | None = None) -> None:
+    def __init__(
+        self, loader: Loader, connection: psycopg.Connection, windows: Sequence[Window], request: str | None = None
+    ) -> None:
         self._loader, self._connection, self._windows, self._request = loader, connection, windows, request
         self.loaded: list[Loaded] = []
         self.failed: dict[Window, IngestError] = {}
         with database.typed_errors():
-            self.jobs = [ledger.begin(connection, loader.dataset, loader.scope, window, loader.run) for window in windows]
+            self.jobs = [
+                ledger.begin(connection, loader.dataset, loader.scope, window, loader.run) for window in windows
+            ]
         self.started_at = self.jobs[0].started_at
 
     @property
@@ -190,7 +201,7 @@ class _Attempt:
         """Parse, stage and merge, each window in its own transaction."""
         dataset, scope = self._loader.dataset, self._loader.scope
         pieces = source_of(dataset).parse(dataset, chunks, self._windows, scope)
-        # Answers to several windows are small and are split in memory; one window's answer may be large and is streamed.
+        # Answers to several windows are small and split in memory; one window's answer may be large and is streamed.
         parts = split(dataset, list(pieces), self._windows) if len(self._windows) > 1 else [pieces]
         for job, part in zip(self.jobs, parts, strict=True):
             staged = stage(self._connection, dataset, scope, part)
@@ -218,7 +229,9 @@ def split(dataset: Dataset, pieces: Sequence[Checked], windows: Sequence[Window]
     parts: list[list[Checked]] = []
     for window in windows:
         here = pl.col(dataset.time_column) == window.label
-        parts.append([Checked(piece.rows.filter(here), piece.rejects.clear(), piece.unknown_fields) for piece in pieces])
+        parts.append(
+            [Checked(piece.rows.filter(here), piece.rejects.clear(), piece.unknown_fields) for piece in pieces]
+        )
     parts[0].extend(Checked(piece.rows.clear(), piece.rejects) for piece in pieces if piece.rejects.height)
     return parts
 
@@ -240,7 +253,7 @@ def read_ahead(chunks: Iterable[T], depth: int = 4) -> Iterator[T]:
                 if stop.is_set():
                     return
             put((None, None))
-        except BaseException as error:  # noqa: BLE001 - handed to the consumer
+        except BaseException as error:  # handed to the consumer
             put((None, error))
 
     thread = threading.Thread(target=read, daemon=True)

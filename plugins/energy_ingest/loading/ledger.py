@@ -67,7 +67,13 @@ class Loaded:
 def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window: Window, run: Run) -> Job:
     """Record that an attempt starts, in a transaction of its own; another that died is closed as failed."""
     values = {
-        **{"dataset": dataset.name, "scope": scope.name, "start": window.start, "end": window.end, "label": window.label},
+        **{
+            "dataset": dataset.name,
+            "scope": scope.name,
+            "start": window.start,
+            "end": window.end,
+            "label": window.label,
+        },
         "metadata": Jsonb({"members": list(scope.members)} if scope.members else {}),
         "code_version": settings.CODE_VERSION.get(),
         **asdict(run),
@@ -80,7 +86,9 @@ def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window
 def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept, retrieved_at: datetime) -> Loaded:
     """Merge the staged rows and record the result, all in one transaction under the window's lock."""
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{job.dataset.name} {job.window.start}"])
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{job.dataset.name} {job.window.start}"]
+        )
         merged = merge(connection, job.dataset, job.window, staged, job.job_id, retrieved_at)
         loaded = _judge(job, staged, merged, retrieved_at)
         _quarantine(connection, job, [*staged.rejects, merged.conflicts])
@@ -90,7 +98,12 @@ def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept,
 
 
 def fail(
-    connection: psycopg.Connection, job: Job, error: IngestError, *, request: str | None = None, kept: Kept | None = None
+    connection: psycopg.Connection,
+    job: Job,
+    error: IngestError,
+    *,
+    request: str | None = None,
+    kept: Kept | None = None,
 ) -> Outcome:
     """Record that an attempt brought nothing, with the error and when to try again."""
     next_due_at = windows.utc_now() + windows.back_off(job.attempts)
@@ -158,7 +171,9 @@ def _judge(job: Job, staged: Staged, merged: Merged, retrieved_at: datetime) -> 
     )
 
 
-def _finish_values(job: Job, staged: Staged, loaded: Loaded, kept: Kept, retrieved_at: datetime) -> Mapping[str, object]:
+def _finish_values(
+    job: Job, staged: Staged, loaded: Loaded, kept: Kept, retrieved_at: datetime
+) -> Mapping[str, object]:
     past_deadline = retrieved_at >= job.dataset.publication.deadline(job.window)
     return {
         **job.place,
@@ -191,7 +206,8 @@ def _quarantine(connection: psycopg.Connection, job: Job, rejects: list[pl.DataF
         [f"answered again by job {job.job_id}", *job.place.values()],
     )
     command = (
-        "COPY ledger.quarantine (job_id, dataset, scope, window_start, row_number, column_name, value, reason, raw) FROM STDIN"
+        "COPY ledger.quarantine (job_id, dataset, scope, window_start, row_number, column_name, value, reason, raw)"
+        " FROM STDIN"
     )
     rows = [row for frame in rejects for row in frame.rows()]
     if rows:

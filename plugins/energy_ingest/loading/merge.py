@@ -91,7 +91,12 @@ def stage(connection: psycopg.Connection, dataset: Dataset, scope: Scope, pieces
 
 
 def merge(
-    connection: psycopg.Connection, dataset: Dataset, window: Window, staged: Staged, job_id: int, retrieved_at: datetime
+    connection: psycopg.Connection,
+    dataset: Dataset,
+    window: Window,
+    staged: Staged,
+    job_id: int,
+    retrieved_at: datetime,
 ) -> Merged:
     """Merge the staged rows into the dataset's table; the caller holds the window's lock and the transaction.
 
@@ -103,13 +108,17 @@ def merge(
     if not staged_now:
         return Merged(0, 0, 0, duplicates, conflicts)
     values = {"first": window.label, "last": window.label, "retrieved_at": retrieved_at, "job_id": job_id}
-    touched = connection.execute(_merge_statement(dataset), values).rowcount
+    into = sql.Identifier("energy", dataset.table)
+    touched = connection.execute(merge_statement(dataset, into, _stage(dataset)), values).rowcount
     revised = _count_revised(connection, dataset, values) if touched else 0
     return Merged(touched - revised, revised, staged_now - touched, duplicates, conflicts)
 
 
-def _merge_statement(dataset: Dataset) -> sql.Composed:
-    """The bound on the time column lets the join read the window's part of the table only."""
+def merge_statement(dataset: Dataset, into: sql.Identifier, stage: sql.Identifier) -> sql.Composed:
+    """MERGE of what differs; parameters `first`, `last`, `retrieved_at`, `job_id`.
+
+    The bound on the time column lets the join read the window's part of the table only.
+    """
     loaded, key, compared = list(dataset.contract.loaded), dataset.contract.key, dataset.contract.compared
     updated = [name for name in loaded if name not in key]
     return sql.SQL(
@@ -120,8 +129,8 @@ def _merge_statement(dataset: Dataset) -> sql.Composed:
         " WHEN NOT MATCHED THEN INSERT ({names}, recorded_from, job_id)"
         " VALUES ({values}, %(retrieved_at)s, %(job_id)s)"
     ).format(
-        table=sql.Identifier("energy", dataset.table),
-        stage=_stage(dataset),
+        table=into,
+        stage=stage,
         time=sql.Identifier(dataset.time_column),
         same_key=sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key),
         old=_names(compared, "t"),
@@ -133,9 +142,9 @@ def _merge_statement(dataset: Dataset) -> sql.Composed:
 
 
 def _count_revised(connection: psycopg.Connection, dataset: Dataset, values: dict[str, object]) -> int:
-    query = sql.SQL("SELECT count(*) FROM {} WHERE {} BETWEEN %(first)s AND %(last)s AND superseded_by = %(job_id)s").format(
-        sql.Identifier("energy", f"{dataset.table}_revision"), sql.Identifier(dataset.time_column)
-    )
+    query = sql.SQL(
+        "SELECT count(*) FROM {} WHERE {} BETWEEN %(first)s AND %(last)s AND superseded_by = %(job_id)s"
+    ).format(sql.Identifier("energy", f"{dataset.table}_revision"), sql.Identifier(dataset.time_column))
     row = connection.execute(query, values).fetchone()
     return int(row[0]) if row else 0
 
@@ -143,14 +152,18 @@ def _count_revised(connection: psycopg.Connection, dataset: Dataset, values: dic
 def _drop_duplicates(connection: psycopg.Connection, dataset: Dataset) -> tuple[int, pl.DataFrame]:
     """Keep the newest of the staged rows with one key; returns how many equal ones went, and the ones that disagree."""
     newest = [dataset.version_column] if dataset.version_column else []
-    order = sql.SQL(", ").join([*(sql.SQL("{} DESC NULLS LAST").format(sql.Identifier(name)) for name in newest), sql.SQL("ctid DESC")])
+    order = sql.SQL(", ").join(
+        [*(sql.SQL("{} DESC NULLS LAST").format(sql.Identifier(name)) for name in newest), sql.SQL("ctid DESC")]
+    )
     query = sql.SQL(
         "WITH ranked AS (SELECT ctid AS place, row_number() OVER w AS rank,"
         " ROW({compared}) IS DISTINCT FROM first_value(ROW({compared})) OVER w AS disagrees"
         " FROM {stage} WINDOW w AS (PARTITION BY {key} ORDER BY {order}))"
         " DELETE FROM {stage} AS s USING ranked WHERE s.ctid = place AND rank > 1"
         " RETURNING disagrees, to_json(s)::text"
-    ).format(stage=_stage(dataset), compared=_names(dataset.contract.compared), key=_names(dataset.contract.key), order=order)
+    ).format(
+        stage=_stage(dataset), compared=_names(dataset.contract.compared), key=_names(dataset.contract.key), order=order
+    )
     removed = connection.execute(query).fetchall()
     raw = [text for disagrees, text in removed if disagrees]
     conflicts = pl.DataFrame({"raw": raw}, schema={"raw": pl.String}).select(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from alembic import op
 
+# ruff: noqa: S608 - the names come from the migrations themselves
+
 
 def create_dataset_table(table: str, columns: Mapping[str, str], key: Sequence[str], source_system: str) -> None:
     """Create `energy.<table>` with history.

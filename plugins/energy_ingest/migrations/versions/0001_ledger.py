@@ -23,7 +23,8 @@ CREATE TABLE ledger.import_job (
   job_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   batch_id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
   dataset text NOT NULL,
-  import_type text NOT NULL CHECK (import_type IN ('scheduled', 'backfill', 'manual', 'asset_triggered', 'command', 'replay')),
+  import_type text NOT NULL
+    CHECK (import_type IN ('scheduled', 'backfill', 'manual', 'asset_triggered', 'command', 'replay')),
   scope text NOT NULL,
   window_start timestamptz NOT NULL,
   window_label date NOT NULL,
@@ -119,7 +120,7 @@ CREATE TABLE ledger.drift (
   acknowledged_at timestamptz,
   PRIMARY KEY (dataset, field)
 );
-COMMENT ON TABLE ledger.drift IS 'Fields that an answer had and the contract does not; the raw answers are in the archive.';
+COMMENT ON TABLE ledger.drift IS 'Fields that an answer had and the contract has not; raw answers are in the archive.';
 
 -- Shared pacing of requests; losing it in a crash costs nothing.
 CREATE UNLOGGED TABLE ledger.request_slot (
