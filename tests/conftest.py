@@ -1,12 +1,18 @@
-"""Fixtures that every kind of test may use."""
+"""Fixtures that every kind of test may use: a PostgreSQL server, and warehouses in it."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tools import postgres
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +20,53 @@ def pg_server() -> Iterator[postgres.Server]:
     """A real PostgreSQL for the whole run, not durable; make databases of your own in it."""
     with postgres.temporary() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def warehouse_template(pg_server: postgres.Server) -> dict[str, str]:
+    """A migrated database to clone: the URL of each role (energy_owner, energy_loader, energy_reader)."""
+    from energy_ingest.loading import schema  # SQLAlchemy and Alembic take a second, which pure tests need not wait for
+
+    passwords = {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES}
+    urls = postgres.create_warehouse(pg_server, passwords, "warehouse_template")
+    schema.migrate(urls["energy_owner"])
+    return urls
+
+
+@pytest.fixture
+def warehouse(pg_server: postgres.Server, warehouse_template: dict[str, str]) -> Iterator[dict[str, str]]:
+    """A fresh clone of the template: the URL of each role; dropped after the test, whoever is still connected."""
+    name = f"warehouse_{next(_numbers)}"
+    with psycopg.connect(pg_server.dsn, autocommit=True) as admin:
+        _clone(admin, name)
+        yield {role: urlsplit(url)._replace(path=f"/{name}").geturl() for role, url in warehouse_template.items()}
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def warehouse_url(warehouse: dict[str, str]) -> str:
+    """The clone as its loader."""
+    return warehouse["energy_loader"]
+
+
+@pytest.fixture
+def owner_url(warehouse: dict[str, str]) -> str:
+    """The clone as its owner."""
+    return warehouse["energy_owner"]
+
+
+@pytest.fixture
+def reader_url(warehouse: dict[str, str]) -> str:
+    """The clone as its reader."""
+    return warehouse["energy_reader"]
+
+
+def _clone(admin: psycopg.Connection, name: str) -> None:
+    """Copying files is the fast way; the rights on a database itself are not copied."""
+    new, owner = sql.Identifier(name), sql.Identifier("energy_owner")
+    admin.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE warehouse_template STRATEGY file_copy OWNER {}").format(new, owner)
+    )
+    admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(new))
+    admin.execute(sql.SQL("GRANT CONNECT, TEMPORARY ON DATABASE {} TO energy_loader").format(new))
+    admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO energy_reader").format(new))
