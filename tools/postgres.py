@@ -165,12 +165,12 @@ def at(datadir: Path, port: int, password: str) -> Server:
 
 
 @contextlib.contextmanager
-def temporary(**settings: str) -> Iterator[Server]:
+def temporary(*, durable: bool = False, **settings: str) -> Iterator[Server]:
     """A throw-away server for tests: about a second to start, gone without a trace."""
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as root:
         server = at(Path(root) / "data", free_port(), new_password())
         try:
-            server.start(durable=False, **settings)
+            server.start(durable=durable, **settings)
             yield server
         finally:
             server.stop()

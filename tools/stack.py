@@ -377,10 +377,10 @@ def psql(stack: Stack, statement: str) -> None:
     os.execve(client, [client, *options, *(["--command", statement] if statement else [])], environment)
 
 
-def local() -> Stack:
+def local(**options: Any) -> Stack:
     """Return the stack of this repository, after adding to the environment what `.env` says."""
     load_dotenv(ROOT / ".env")
-    return Stack(ROOT / ".stack")
+    return Stack(ROOT / ".stack", **options)
 
 
 def main() -> None:

@@ -1,0 +1,29 @@
+"""What the files at the root of the repository promise."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from energy_ingest.settings import SETTINGS
+from tools.bootstrap import ROOT
+
+
+def test_every_target_is_explained():
+    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split())
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make (\S+) +\S", shown, re.M)) == targets
+
+
+@pytest.mark.parametrize("line", re.findall(r"^#?(ENERGY_.*)$", (ROOT / ".env.example").read_text(), re.M))
+def test_env_example_shows_real_settings_with_their_defaults(line):
+    assert line in {f"{setting.env}={setting.default}" for setting in SETTINGS}
+
+
+def test_ignored_folders_are_regular_expressions_too():
+    for path in (ROOT / ".airflowignore", ROOT / "plugins" / ".airflowignore"):
+        lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+        assert lines
+        assert all(re.fullmatch(r"[a-z_]+/", line) for line in lines)
