@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from energy_ingest.errors import Misconfigured, Retryable
@@ -22,6 +22,7 @@ from energy_ingest.loading import database
 
 MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 LOCK: Final = 0x656E6572  # "ener": one migration at a time
+INSUFFICIENT_PRIVILEGE: Final = "42501"
 
 
 def migrate(conninfo: str) -> tuple[str | None, str]:
@@ -84,11 +85,12 @@ def _typed_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+        cause: Any = error.orig  # of psycopg or of psycopg2, see `_engine`
+        if cause.diag.sqlstate == INSUFFICIENT_PRIVILEGE:
             owner = "migrations need the role that owns the warehouse, name it in WAREHOUSE_OWNER_URL"
-            raise Misconfigured(f"{error.orig.diag.message_primary}: {owner}") from error
-        if isinstance(error.orig, psycopg.OperationalError):
-            raise Retryable(f"the warehouse broke off: {error.orig}; run the migration again") from error
+            raise Misconfigured(f"{cause.diag.message_primary}: {owner}") from error
+        if isinstance(error, OperationalError):
+            raise Retryable(f"the warehouse broke off: {cause}; run the migration again") from error
         raise
 
 
@@ -101,4 +103,6 @@ def _engine(conninfo: str) -> Engine:
         return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
     import psycopg2
 
-    return create_engine("postgresql+psycopg2://", creator=lambda: psycopg2.connect(conninfo), poolclass=NullPool)
+    return create_engine(
+        "postgresql+psycopg2://", creator=lambda: psycopg2.connect(conninfo), poolclass=NullPool, future=True
+    )
