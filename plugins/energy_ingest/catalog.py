@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from energy_ingest import clock, settings
 from energy_ingest.contracts import Column, Contract
 from energy_ingest.errors import Misconfigured
 from energy_ingest.sources import Scope
 from energy_ingest.windows import Publication, Window, after_end, after_weekdays, settlement_windows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _day = timedelta(days=1)
 
@@ -66,9 +69,12 @@ class Dataset:
         """How many items a complete window has: settlement periods, times the members that each must have."""
         return clock.settlement_periods(window.label) * len(scope.members or self.members or ("market",))
 
-    def item_columns(self, scope: Scope) -> tuple[str, ...]:
-        """The columns that tell one expected item from another."""
-        return ("settlement_period", self.member_column) if scope.members or self.members else ("settlement_period",)
+    def items(self, rows: pl.DataFrame, scope: Scope) -> list[tuple[object, ...]]:
+        """The expected items that these rows hold, each once."""
+        members = scope.members or self.members
+        if members:
+            rows = rows.filter(rows[self.member_column].is_in(members))
+        return rows.select("settlement_period", *([self.member_column] if members else [])).unique().rows()
 
     def windows(self, first: date, last: date) -> Iterator[Window]:
         """The windows labelled first to last, both inclusive."""
@@ -90,9 +96,16 @@ def _bm_units() -> Scope:
 
 
 def units_scope(units: tuple[str, ...]) -> Scope:
-    """The scope of these BM units; `all` alone is the whole market."""
+    """The scope of these BM units; `all` alone is the whole market.
+
+    Raises:
+        Misconfigured: no unit at all, which the source would take for the whole market.
+    """
+    units = tuple(dict.fromkeys(units))  # a unit named twice would be expected twice
     if units == ("all",):
         return Scope("all")
+    if not units:
+        raise Misconfigured(f"no BM unit is named: list some in {settings.BM_UNITS.env}, or `all` for the whole market")
     return Scope("units:" + ",".join(sorted(units)) if len(units) <= 10 else f"units:{len(units)}:{_digest(units)}", units)
 
 

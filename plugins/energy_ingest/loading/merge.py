@@ -47,7 +47,7 @@ class Staged:
             self.rejects.append(piece.rejects)
         if not piece.rows.height:
             return
-        self.items.update(_expected_items(dataset, scope, piece.rows))
+        self.items.update(dataset.items(piece.rows, scope))
         self._keys.append(piece.rows.select(pl.struct(dataset.contract.key).hash()).to_series())
         if "settlement_run" in piece.rows.columns:
             self.versions.update(piece.rows["settlement_run"].drop_nulls().unique())
@@ -62,13 +62,6 @@ class Merged:
     unchanged: int
     duplicates: int
     conflicts: pl.DataFrame
-
-
-def _expected_items(dataset: Dataset, scope: Scope, rows: pl.DataFrame) -> list[tuple[object, ...]]:
-    columns = dataset.item_columns(scope)
-    if members := scope.members or dataset.members:
-        rows = rows.filter(pl.col(dataset.member_column).is_in(members))
-    return rows.select(columns).unique().rows()
 
 
 def stage(connection: psycopg.Connection, dataset: Dataset, scope: Scope, pieces: Iterable[Checked]) -> Staged:
