@@ -1,17 +1,18 @@
-"""Reading JSON rows against a contract: decoding, and the check of every row.
+"""Reading JSON rows against a contract: decoding, typing, and the check of every row.
 
-`decode` turns bytes into a frame with the source's names, `validate` into typed columns with ours plus rejected rows.
-Nothing is dropped: a row comes out either valid or rejected with its reason.
+`decode` turns arrays into a frame with the source's names, `typed` that into one with ours, `problems` finds what
+breaks the contract, `sift` parts those rows from the others. Nothing is dropped: a row comes out valid, or rejected
+with its reason.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from operator import attrgetter
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import polars as pl
@@ -19,18 +20,29 @@ import polars as pl
 from energy_ingest.contracts import Column, Contract, Kind
 from energy_ingest.errors import Rejected
 
+_INT32: Final = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+
 # `number` travels as a float (exact to 15 significant digits, fast); `exact` as the source's own digits.
-_JSON_TYPES: Final[Mapping[Kind, Any]] = {"text": str, "integer": int, "number": float, "exact": Decimal, "boolean": bool}
-_FRAME_TYPES: Final[Mapping[Kind, pl.DataType]] = {"integer": pl.Int64(), "number": pl.Float64(), "boolean": pl.Boolean()}
+_JSON_TYPES: Final[Mapping[Kind, Any]] = {"integer": _INT32, "number": float, "exact": msgspec.Raw, "boolean": bool}
+_FRAME_TYPES: Final[Mapping[Kind, Any]] = {"integer": pl.Int32, "number": pl.Float64, "boolean": pl.Boolean}
+
+_DIGITS: Final = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?$"
+"""A number as text. Larger exponents mean nothing here, and are more than PostgreSQL's `numeric` takes."""
+
+_NUL: Final = rb"\u0000"
+"""How JSON writes the one character that PostgreSQL's text cannot hold."""
+
+Problem: TypeAlias = tuple[pl.Series, str, str]
+"""Which rows (a mask) break a rule, the database column that does, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Checked:
     """A validated piece of an answer.
 
-    `rows` has the contract's database columns and `row_number` (1-based place in the answer); `rejects` has
-    `row_number`, `column`, `value`, `reason`, `raw` (the row as JSON text); `unknown_fields` are the answer's fields that
-    the contract does not have.
+    `rows` has the contract's loaded columns and `row_number` (1-based place in the answer); `rejects` has
+    `row_number`, `column`, `value`, `reason`, `raw` (the row as JSON text); `unknown_fields` are the answer's fields
+    that the contract does not have.
     """
 
     rows: pl.DataFrame
@@ -52,67 +64,93 @@ REJECT_SCHEMA: Final = {
 }
 
 
-def decode(contract: Contract, text: bytes) -> pl.DataFrame:
-    """A JSON array of flat objects as a frame.
+def decode(contract: Contract, arrays: Sequence[bytes | bytearray]) -> tuple[pl.DataFrame, list[Problem]]:
+    """JSON arrays of flat objects as one frame, and the values that have no place in their column.
 
-    Strict typed decoding first; whatever does not fit (text where a number belongs, unknown or absent fields) is
-    decoded again as plain text, so that `validate` can name the row, the column and the value.
+    Strict typed decoding first; what does not fit (text where a number belongs, unknown or absent fields) is decoded
+    again as plain text, so that the row, the column and the value can be named.
 
     Raises:
-        Rejected: not UTF-8, not JSON, or not an array of objects.
+        Rejected: not UTF-8, not JSON, not arrays of objects, or a field that the contract requires is in no row at all.
     """
-    decoder, getters = _decoder(contract)
+    decoder, columns = _decoder(contract)
+    if any(_NUL in array for array in arrays):
+        return _decode_as_text(contract, arrays)
     try:
-        rows = decoder.decode(text)
-    except (msgspec.ValidationError, msgspec.DecodeError):
-        return _decode_as_text(text)
-    return pl.DataFrame([get(rows) for get in getters])
+        frames = [_frame(decoder.decode(array), columns) for array in arrays]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _decode_as_text(contract, arrays)
+    return pl.concat(frames, rechunk=True), []
 
 
 @cache
-def _decoder(contract: Contract) -> tuple[Any, list[Any]]:
+def _decoder(contract: Contract) -> tuple[Any, list[Callable[[Any], pl.Series]]]:
     """A compiled decoder for the contract, and for each column a function rows -> Series."""
-    required = [c for c in contract.columns if not c.optional]
-    optional = [c for c in contract.columns if c.optional]
-    row = msgspec.defstruct(
-        "Row",
-        [
-            *((c.source, _json_type(c)) for c in required),
-            *((c.source, _json_type(c), None) for c in optional),
-            *((name, Any, None) for name in contract.ignored),
-        ],
-        forbid_unknown_fields=True,
-        gc=False,
-    )
+    fields = [(c.source, _json_type(c)) for c in contract.columns if not c.optional]
+    optional = [(c.source, _json_type(c), None) for c in contract.columns if c.optional]
+    ignored = [(name, Any, None) for name in contract.ignored]
+    row = msgspec.defstruct("Row", [*fields, *optional, *ignored], forbid_unknown_fields=True, gc=False)
     return msgspec.json.Decoder(list[row]), [_series(c) for c in contract.columns]  # type: ignore[valid-type]
 
 
 def _json_type(column: Column) -> Any:
     kind = _JSON_TYPES.get(column.kind, str)
-    return kind | None if column.nullable or column.optional else kind
+    return kind if kind is msgspec.Raw or not (column.nullable or column.optional) else kind | None
 
 
-def _series(column: Column) -> Any:
-    name, kind = column.source, _FRAME_TYPES.get(column.kind, pl.String())
+def _series(column: Column) -> Callable[[Any], pl.Series]:
+    get, kind = attrgetter(column.source), _FRAME_TYPES.get(column.kind, pl.String)
     if column.kind == "exact":
-        return lambda rows: pl.Series(name, [None if (v := getattr(r, name)) is None else f"{v:f}" for r in rows], kind)
-    return lambda rows: pl.Series(name, [getattr(r, name) for r in rows], kind)
+        return lambda rows: pl.Series(column.source, [_own_digits(get(row)) for row in rows], kind)
+    return lambda rows: pl.Series(column.source, list(map(get, rows)), kind)
 
 
-def _decode_as_text(text: bytes) -> pl.DataFrame:
+def _own_digits(value: msgspec.Raw | None) -> str | None:
+    text = "null" if value is None else bytes(value).decode()
+    return msgspec.json.decode(text) if text[0] in 'n"' else text
+
+
+def _frame(rows: Any, columns: Sequence[Callable[[Any], pl.Series]]) -> pl.DataFrame:
+    return pl.DataFrame([column(rows) for column in columns])
+
+
+def _decode_as_text(contract: Contract, arrays: Sequence[bytes | bytearray]) -> tuple[pl.DataFrame, list[Problem]]:
+    rows = [row for array in arrays for row in _objects(array)]
+    _require_fields(contract, rows)
+    names = dict.fromkeys(
+        [*(name for row in rows for name in row), *(c.source for c in contract.columns if c.optional)]
+    )
     try:
-        rows = json.loads(text.decode("utf-8"), parse_float=str, parse_int=str)
+        frame = pl.DataFrame([pl.Series(n, [_as_text(row.get(n)) for row in rows], pl.String) for n in names])
+    except UnicodeEncodeError as error:
+        raise Rejected(f"the answer holds text that is no Unicode ({error}); look at the archived answer") from None
+    texts = [c for c in contract.columns if c.kind == "text"]
+    misfits = [(pl.Series([not _is_text(row.get(c.source)) for row in rows]), c.name) for c in texts]
+    return frame, [(mask, name, "is not text, or has NUL characters") for mask, name in misfits if mask.any()]
+
+
+def _objects(array: bytes | bytearray) -> list[dict[str, Any]]:
+    try:
+        rows = json.loads(array.decode("utf-8"), parse_float=str, parse_int=str, parse_constant=_no_json)
     except UnicodeDecodeError as error:
+        around = bytes(array[max(0, error.start - 20) : error.start + 20])
         raise Rejected(
-            f"the answer is not UTF-8: byte 0x{text[error.start]:02x} at offset {error.start}. The source changed its "
-            "encoding; look at the archived answer and teach the parser the new one"
+            f"the answer is not UTF-8, at {around!r}: the source changed its encoding; look at the archived answer and "
+            "teach the parser the new one"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Rejected(f"the answer is not valid JSON: {error}; look at the archived answer") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise Rejected("the answer is not a list of objects: the source changed its structure, the parser must follow")
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return pl.DataFrame([pl.Series(name, [_as_text(row.get(name)) for row in rows], pl.String) for name in names])
+    return rows
+
+
+def _no_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _is_text(value: object) -> bool:
+    return value is None or (isinstance(value, str) and "\0" not in value)
 
 
 def _as_text(value: object) -> str | None:
@@ -121,74 +159,45 @@ def _as_text(value: object) -> str | None:
     return json.dumps(value)  # true, false, and whatever nested thing does not belong here
 
 
-def validate(contract: Contract, frame: pl.DataFrame, first_row: int = 1) -> Checked:
-    """Check every row: types, nulls and ranges. Columns keep their upstream order; `first_row` numbers the rows.
-
-    Raises:
-        Rejected: a field that the contract requires is in no row at all.
-    """
-    _require_columns(contract, frame)
-    frame = frame.with_row_index("row_number", offset=first_row).with_columns(pl.col("row_number").cast(pl.Int64))
-    present = [c for c in contract.columns if c.source in frame.columns]
-    typed = frame.select(
-        "row_number",
-        *(_typed(c, frame.schema[c.source]).alias(c.name) for c in present),
-        *(pl.lit(None, pl.String).alias(c.name) for c in contract.columns if c.source not in frame.columns),
-    )
-    problems = [(c, mask, why) for c in present for mask, why in _problems(c, frame[c.source], typed[c.name])]
-    if not problems:
-        return Checked(typed, pl.DataFrame(schema=REJECT_SCHEMA))
-    first = pl.coalesce(
-        pl.when(mask).then(pl.struct(column=pl.lit(c.name), value=frame[c.source].cast(pl.String), reason=pl.lit(why)))
-        for c, mask, why in problems
-    )
-    verdict = frame.select(first.alias("verdict"))["verdict"]
-    return Checked(typed.filter(verdict.is_null()), reject(frame, verdict))
-
-
-def reject(frame: pl.DataFrame, verdict: pl.Series) -> pl.DataFrame:
-    """Rejected rows from a frame with `row_number` and a struct series (column, value, reason), null where valid."""
-    refused = frame.with_columns(verdict.alias("verdict")).filter(pl.col("verdict").is_not_null())
-    raw = pl.Series("raw", [json.dumps(row, default=str) for row in refused.drop("row_number", "verdict").to_dicts()], pl.String)
-    return refused.select("row_number", pl.col("verdict").struct.unnest()).with_columns(raw).cast(REJECT_SCHEMA)  # type: ignore[arg-type]
-
-
-def unknown_fields(contract: Contract, frame: pl.DataFrame) -> list[str]:
-    """Fields of the answer that the contract does not know: drift, worth telling, never a reason to stop."""
-    known = {*(c.source for c in contract.columns), *contract.ignored}
-    return [name for name in frame.columns if name not in known]
-
-
-def _require_columns(contract: Contract, frame: pl.DataFrame) -> None:
-    missing = [c.source for c in contract.columns if c.source not in frame.columns and not c.optional]
-    if missing and frame.height:
-        unknown = unknown_fields(contract, frame)
+def _require_fields(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> None:
+    present = {name for row in rows for name in row}
+    missing = [c.source for c in contract.columns if c.source not in present and not c.optional]
+    if missing:
+        unknown = _unknown(contract, present)
         hint = f" New fields in the answer: {', '.join(unknown)}; renamed?" if unknown else ""
         raise Rejected(
-            f"the answer has no field {', '.join(missing)}.{hint} Nothing was loaded; if the source renamed a field, change "
-            "`source` of that column in catalog.py and replay the archived answer"
+            f"the answer has no field {', '.join(missing)}.{hint} Nothing was loaded; if the source renamed a field, "
+            "change `source` of that column in catalog.py and replay the archived answer"
         )
+
+
+def typed(contract: Contract, frame: pl.DataFrame) -> pl.DataFrame:
+    """The contract's columns for the same rows, null where a value does not fit."""
+    return frame.select(_typed(c, frame.schema[c.source]).alias(c.name) for c in contract.columns)
 
 
 def _typed(column: Column, have: pl.DataType) -> pl.Expr:
     raw = pl.col(column.source)
     match column.kind:
-        case "integer":
-            return raw.cast(pl.Int64, strict=False)
-        case "number":
-            return raw.cast(pl.Float64, strict=False)
+        case "exact":
+            return pl.when(raw.str.contains(_DIGITS)).then(raw)
+        case "number" if have == pl.String:
+            number = raw.cast(pl.Float64, strict=False)
+            return pl.when(number.is_finite()).then(number)
+        case "integer" if have == pl.String:
+            return raw.cast(pl.Int32, strict=False)
         case "boolean" if have == pl.String:
             return raw.replace_strict({"true": True, "false": False}, default=None, return_dtype=pl.Boolean)
         case "date":
             return raw.str.to_date("%Y-%m-%d", strict=False)
         case "instant":
-            return raw.str.to_datetime("%Y-%m-%dT%H:%M:%S%#z", strict=False, time_zone="UTC")
+            return raw.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%#z", strict=False, time_zone="UTC")
         case _:
             return raw
 
 
 _WANTED: Final[Mapping[Kind, str]] = {
-    "integer": "a whole number",
+    "integer": "a whole number of 32 bits",
     "number": "a number",
     "exact": "a number",
     "boolean": "true or false",
@@ -197,18 +206,51 @@ _WANTED: Final[Mapping[Kind, str]] = {
 }
 
 
-def _problems(column: Column, raw: pl.Series, typed: pl.Series) -> list[tuple[pl.Series, str]]:
-    """Masks of the rows that break this column's rules, each with the reason; empty where all keep them."""
-    numeric = column.kind in ("exact", "number", "integer")
-    value = typed.cast(pl.Float64, strict=False) if numeric else typed
-    malformed = raw.is_not_null() & value.is_null()
-    if numeric:
-        malformed |= value.is_nan() | value.is_infinite()
-    rules = [(malformed, f"is not {_WANTED.get(column.kind, 'text')}")]
-    if not column.nullable and not column.optional:
-        rules.append((raw.is_null(), "is missing"))
-    if column.low is not None or column.high is not None:
-        low = -float("inf") if column.low is None else column.low
-        high = float("inf") if column.high is None else column.high
-        rules.append((~value.is_between(low, high), f"is outside {low:g} to {high:g}"))
-    return [(mask.fill_null(value=False), why) for mask, why in rules if mask.any()]
+def problems(contract: Contract, frame: pl.DataFrame, rows: pl.DataFrame) -> list[Problem]:
+    """Which rows break which rules: types, nulls and ranges. `rows` is what `typed` made of `frame`."""
+    columns = ((c, frame[c.source], rows[c.name]) for c in contract.columns)
+    return [(mask, c.name, why) for c, raw, value in columns for mask, why in _broken_rules(c, raw, value)]
+
+
+def _broken_rules(column: Column, raw: pl.Series, value: pl.Series) -> Iterator[tuple[pl.Series, str]]:
+    """The column's rules that some row breaks; whether any does is asked of counts and extremes, which cost little."""
+    if value.null_count() > raw.null_count():
+        yield value.is_null() & raw.is_not_null(), f"is not {_WANTED[column.kind]}"
+    if raw.null_count() and not (column.nullable or column.optional):
+        yield raw.is_null(), "is missing"
+    if column.low is None and column.high is None:
+        return
+    number = value.cast(pl.Float64)
+    low = -float("inf") if column.low is None else column.low
+    high = float("inf") if column.high is None else column.high
+    within = number.is_between(low, high)
+    if not within.all():
+        yield ~within, f"is outside {low:g} to {high:g}"
+
+
+def sift(
+    contract: Contract, frame: pl.DataFrame, rows: pl.DataFrame, problems: Sequence[Problem], first_row: int
+) -> Checked:
+    """Part `rows` into valid and rejected ones, each with its first problem; `frame` is how they came in the answer."""
+    rows = rows.with_columns(row_number=pl.int_range(first_row, first_row + rows.height))
+    unknown = tuple(_unknown(contract, frame.columns))
+    if not problems:
+        return Checked(rows, pl.DataFrame(schema=REJECT_SCHEMA), unknown)
+    sources = {c.name: c.source for c in contract.columns}
+    verdicts = (
+        pl.when(mask).then(
+            pl.struct(pl.col(sources[name]).cast(pl.String).alias("value"), column=pl.lit(name), reason=pl.lit(why))
+        )
+        for mask, name, why in problems
+    )
+    verdict = frame.select(pl.coalesce(verdicts).alias("verdict"))["verdict"]
+    bad = verdict.is_not_null()
+    raw = [json.dumps(row) for row in frame.filter(bad).iter_rows(named=True)]
+    rejects = verdict.filter(bad).struct.unnest().with_columns(rows["row_number"].filter(bad), raw=pl.Series(raw))
+    return Checked(rows.filter(~bad), rejects.select(*REJECT_SCHEMA), unknown)
+
+
+def _unknown(contract: Contract, names: Iterable[str]) -> list[str]:
+    """Fields of the answer that the contract does not know: drift, worth telling, never a reason to stop."""
+    known = {*(c.source for c in contract.columns), *contract.ignored}
+    return [name for name in names if name not in known]

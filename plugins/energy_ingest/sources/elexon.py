@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from energy_ingest import clock, reading
 from energy_ingest.errors import Misconfigured
-from energy_ingest.reading import Checked
+from energy_ingest.reading import Checked, Problem
 from energy_ingest.sources import Request, Scope
 from energy_ingest.sources.json_rows import json_arrays
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from energy_ingest.windows import Window
 
 API: Final = "/bmrs/api/v1"
+ARRAYS: Final = 8
+"""JSON arrays that are checked at once: enough to be fast, few enough to bound memory."""
 MAX_UNITS: Final = 250
 """BM units in one request; longer query strings are refused on the way."""
 
@@ -34,7 +37,9 @@ def request(dataset: Dataset, windows: Sequence[Window], scope: Scope) -> Reques
         Misconfigured: more BM units than one request can carry.
     """
     if len(scope.members) > MAX_UNITS:
-        raise Misconfigured(f"{len(scope.members)} BM units are too many for one request: list at most {MAX_UNITS}, or use `all`")
+        raise Misconfigured(
+            f"{len(scope.members)} BM units are too many for one request: list at most {MAX_UNITS}, or use `all`"
+        )
     if "{date}" in dataset.path:
         return Request(dataset.path.format(date=windows[0].label))
     first, last = windows[0].start, windows[-1].end - clock.HALF_HOUR
@@ -48,13 +53,12 @@ def parse(dataset: Dataset, chunks: Iterable[bytes], windows: Sequence[Window], 
     Raises:
         Retryable, Rejected: see `json_arrays` and `reading`.
     """
-    half_hours = _half_hours(windows, dataset)
-    first_row = 1
-    for array in json_arrays(chunks):
-        frame = reading.decode(dataset.contract, array)
-        checked = reading.validate(dataset.contract, frame, first_row)
-        placed = _place(checked, half_hours, dataset, scope)
-        yield Checked(_derive(placed.rows, dataset), placed.rejects, tuple(reading.unknown_fields(dataset.contract, frame)))
+    half_hours, arrays, first_row = _half_hours(windows, dataset), json_arrays(chunks), 1
+    while batch := list(islice(arrays, ARRAYS)):
+        frame, misfits = reading.decode(dataset.contract, batch)
+        rows = _place(reading.typed(dataset.contract, frame), half_hours)
+        problems = [*misfits, *reading.problems(dataset.contract, frame, rows), *_misplaced(rows, dataset, scope)]
+        yield reading.sift(dataset.contract, frame, _derive(rows, dataset), problems, first_row)
         first_row += frame.height
 
 
@@ -66,39 +70,46 @@ def _half_hours(windows: Sequence[Window], dataset: Dataset) -> pl.DataFrame:
             start = clock.period_start(window.label, period)
             stamp = start + clock.HALF_HOUR if dataset.stamps_end else start
             rows.append((window.label, period, start.isoformat(), stamp.strftime("%Y-%m-%dT%H:%M:%S")))
-    schema = {"settlement_date": pl.Date, "settlement_period": pl.Int64, "period_start": pl.String, "expected": pl.String}
+    schema = {
+        "settlement_date": pl.Date,
+        "settlement_period": pl.Int32,
+        "period_start": pl.String,
+        "expected": pl.String,
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _place(checked: Checked, half_hours: pl.DataFrame, dataset: Dataset, scope: Scope) -> Checked:
-    """Give each row its UTC start; reject rows of other windows or units, and stamps that contradict the period."""
-    rows = checked.rows.join(half_hours, on=["settlement_date", "settlement_period"], how="left", maintain_order="left")
-    stamp, suffix = pl.col("stamp").str.slice(0, 19), pl.col("stamp").str.slice(19)
-    wrong_stamp = (stamp != pl.col("expected")) | ~suffix.is_in(["", "Z", "+00:00"])
+def _place(rows: pl.DataFrame, half_hours: pl.DataFrame) -> pl.DataFrame:
+    """Give each row its UTC start and the stamp it should have; null for rows of other windows."""
+    return rows.join(half_hours, on=["settlement_date", "settlement_period"], how="left", maintain_order="left")
+
+
+def _misplaced(rows: pl.DataFrame, dataset: Dataset, scope: Scope) -> list[Problem]:
+    """Rows of other windows or units, and stamps that contradict the half hour."""
     rules = [
-        (pl.col("period_start").is_null(), "settlement_period", "is not a half hour of the requested window"),
-        (wrong_stamp, "stamp", "contradicts settlement date and period"),
+        (rows["period_start"].is_null(), "settlement_period", "is not a half hour of the requested window"),
+        (_other_stamp(rows), "stamp", "contradicts settlement date and period"),
     ]
     if scope.members:
-        rules.append((~pl.col(dataset.member_column).is_in(scope.members), dataset.member_column, "was not asked for"))
-    bad = rows.select(mask.alias(str(n)) for n, (mask, _, _) in enumerate(rules))
-    if not any(bad[name].any() for name in bad.columns):
-        return Checked(rows.drop("expected", "stamp"), checked.rejects)
-    verdict = pl.coalesce(
-        pl.when(mask).then(pl.struct(column=pl.lit(column), value=pl.col(column).cast(pl.String), reason=pl.lit(reason)))
-        for mask, column, reason in rules
-    )
-    series = rows.select(verdict.alias("verdict"))["verdict"]
-    refused = reading.reject(rows.drop("period_start", "expected"), series)
-    kept = rows.filter(series.is_null()).drop("expected", "stamp")
-    return Checked(kept, pl.concat([checked.rejects, refused]))
+        rules.append((~rows[dataset.member_column].is_in(scope.members), dataset.member_column, "was not asked for"))
+    return [rule for rule in rules if rule[0].any()]
+
+
+def _other_stamp(rows: pl.DataFrame) -> pl.Series:
+    """Where the source's stamp, with or without a sign of UTC, is not that of the half hour."""
+    other = rows["stamp"] != rows["expected"]
+    if not other.any():
+        return other
+    bare = pl.col("stamp").str.strip_suffix("Z").str.strip_suffix("+00:00")
+    return rows.select(bare != pl.col("expected")).to_series()
 
 
 def _derive(rows: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
-    if "is_placeholder" not in dataset.contract.derived:
-        return rows
-    nothing = [pl.col(name).cast(pl.Float64) == 0 for name in ("price_gbp_per_mwh", "volume_mwh")]
-    return rows.with_columns(is_placeholder=pl.all_horizontal(nothing))
+    """The columns that are loaded, with those that follow from others."""
+    if "is_placeholder" in dataset.contract.derived:
+        nothing = [pl.col(name).cast(pl.Float64) == 0 for name in ("price_gbp_per_mwh", "volume_mwh")]
+        rows = rows.with_columns(is_placeholder=pl.all_horizontal(nothing))
+    return rows.select(*dataset.contract.loaded)
 
 
 def _minute(instant: datetime) -> str:
