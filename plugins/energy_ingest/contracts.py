@@ -1,4 +1,4 @@
-"""Contracts: what each column of a dataset means and may hold. Declarations only; `reading` checks rows against them."""
+"""Contracts: what each column of a dataset means and may hold. Declarations only; `reading` checks rows by them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ SQL_TYPES: Final[Mapping[Kind, str]] = {
     "date": "date",
     "instant": "timestamptz",
 }
+
 
 @dataclass(frozen=True)
 class Column:
@@ -40,12 +41,12 @@ class Column:
     loaded: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
     """The columns of a dataset and its natural key, whose first part is the time column.
 
     `derived` are columns that the source module computes from the others, database name to kind; `ignored` are
-    upstream fields that say nothing.
+    upstream fields that say nothing. A contract equals only itself: they are constants, each with a compiled decoder.
     """
 
     key: tuple[str, ...]
@@ -64,7 +65,3 @@ class Contract:
         """Columns whose change makes a new version of a row."""
         skipped = {column.name for column in self.columns if not column.compared}
         return tuple(name for name in self.loaded if name not in self.key and name not in skipped)
-
-    def __hash__(self) -> int:
-        """By identity: contracts are module constants, and the compiled decoder of each is cached."""
-        return id(self)

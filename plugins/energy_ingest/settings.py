@@ -31,7 +31,9 @@ class Setting:
         try:
             return date.fromisoformat(self.get()) if self.get() else None
         except ValueError:
-            raise Misconfigured(f"{self.env}={self.get()!r} is not a date: use YYYY-MM-DD, such as 2024-01-01") from None
+            raise Misconfigured(
+                f"{self.env}={self.get()!r} is not a date: use YYYY-MM-DD, such as 2024-01-01"
+            ) from None
 
     def get_int(self) -> int:
         """The value as a positive whole number.
@@ -40,12 +42,12 @@ class Setting:
             Misconfigured: not a positive whole number.
         """
         if not self.get().isdecimal() or int(self.get()) == 0:
-            raise Misconfigured(f"{self.env}={self.get()!r} is not a positive whole number: use for example {self.default}")
+            raise Misconfigured(f"{self.env}={self.get()!r} is not a positive whole number: use, say, {self.default}")
         return int(self.get())
 
     def get_list(self) -> tuple[str, ...]:
-        """The value as a comma-separated list, blanks and empty items dropped."""
-        return tuple(item.strip() for item in self.get().split(",") if item.strip())
+        """The value as a comma-separated list; blanks, empty and repeated items are dropped."""
+        return tuple(dict.fromkeys(item.strip() for item in self.get().split(",") if item.strip()))
 
 
 START = Setting("ENERGY_START", "2024-01-01", "First settlement date (or gas day) that catch-up loads.")
@@ -57,7 +59,9 @@ BM_UNITS = Setting(
     "BM units of elexon_b1610, comma-separated, or `all` for the whole market (440,496 rows a settlement day).",
 )
 CONCURRENCY = Setting("ENERGY_CONCURRENCY", "2", "Windows that one ingest task loads at the same time.")
-DUE_LIMIT = Setting("ENERGY_DUE_LIMIT", "60", "Most overdue or restated windows that the newest run takes on top of its own.")
+DUE_LIMIT = Setting(
+    "ENERGY_DUE_LIMIT", "60", "Most overdue or restated windows that the newest run takes on top of its own."
+)
 RETRY_SECONDS = Setting("ENERGY_RETRY_SECONDS", "300", "First delay before Airflow retries a task; doubles each time.")
 ELEXON_POOL = Setting("ENERGY_ELEXON_POOL", "default_pool", "Airflow pool of the Elexon tasks; it must exist.")
 CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")

@@ -125,19 +125,23 @@ def judge(
         return Outcome("not_yet_published", f"due {publication.due(window):%Y-%m-%d %H:%MZ}", publication.due(window))
     if now < publication.deadline(window):
         state: State = "partial" if actual else "not_yet_published"
-        return Outcome(state, f"{found}, deadline {publication.deadline(window):%Y-%m-%d %H:%MZ}", now + publication.poll)
+        return Outcome(
+            state, f"{found}, deadline {publication.deadline(window):%Y-%m-%d %H:%MZ}", now + publication.poll
+        )
     if not actual:
         if first_empty_at and now - first_empty_at >= CONFIRM_EMPTY_AFTER:
             return Outcome("empty_confirmed", f"empty at {first_empty_at:%Y-%m-%d %H:%MZ} and again", restatement)
-        return Outcome("pending", "first empty answer after the deadline; a second confirms it", now + CONFIRM_EMPTY_AFTER)
+        return Outcome(
+            "pending", "first empty answer after the deadline; a second confirms it", now + CONFIRM_EMPTY_AFTER
+        )
     if attempts >= MAX_ATTEMPTS_SHORT:
-        return Outcome("abandoned", f"the source never gave more than {found} in {attempts} attempts", restatement)
+        return Outcome("abandoned", f"still only {found} after the deadline and {attempts} attempts", restatement)
     return Outcome("partial", f"{found} after the deadline", now + back_off(attempts))
 
 
 def back_off(attempts: int) -> timedelta:
     """Pause before the next attempt: 15 minutes, doubling, at most a day."""
-    return min(timedelta(minutes=15) * 2 ** min(attempts - 1, 10), clock.ONE_DAY)
+    return min(timedelta(minutes=15) * 2.0 ** min(attempts - 1, 10), clock.ONE_DAY)
 
 
 def pack(windows: Sequence[Window], max_span: timedelta) -> Iterator[list[Window]]:
