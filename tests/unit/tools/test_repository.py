@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from energy_ingest.settings import SETTINGS
+from tools import docs
 from tools.bootstrap import ROOT
 
 
@@ -20,6 +21,11 @@ def test_every_target_is_explained():
 @pytest.mark.parametrize("line", re.findall(r"^#?(ENERGY_.*)$", (ROOT / ".env.example").read_text(), re.M))
 def test_env_example_shows_real_settings_with_their_defaults(line):
     assert line in {f"{setting.env}={setting.default}" for setting in SETTINGS}
+
+
+@pytest.mark.parametrize("path", docs.pages(), ids=lambda path: path.name)
+def test_generated_docs_are_up_to_date(path):
+    assert path.read_text() == docs.pages()[path], "run `make docs`"
 
 
 def test_ignored_folders_are_regular_expressions_too():

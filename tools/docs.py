@@ -1,0 +1,145 @@
+"""The generated parts of docs/: a page per dataset from the catalogue and its DAG, and the table of settings.
+
+python -m tools.docs
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from datetime import UTC, date, timedelta
+from pathlib import Path
+
+from energy_ingest import catalog, clock
+from energy_ingest.catalog import Dataset
+from energy_ingest.contracts import SQL_TYPES, Column, Kind
+from energy_ingest.settings import SETTINGS
+from tools.bootstrap import ROOT
+
+DOCS = ROOT / "docs"
+NOTE = "<!-- written by `make docs`: edit the catalogue or the DAG instead -->"
+EXAMPLE = date(2024, 10, 21)  # a Monday
+
+
+def main() -> None:
+    """Write every generated page."""
+    for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+def pages() -> dict[Path, str]:
+    """Return each generated page and its text."""
+    operations = DOCS / "operations.md"
+    return {
+        operations: re.sub(
+            r"(?s)(<!-- settings: .*?-->\n).*?(<!-- /settings -->)",
+            lambda match: match[1] + settings_table() + match[2],
+            operations.read_text(),
+        ),
+        DOCS / "sources" / "README.md": index(),
+        **{DOCS / "sources" / f"{name}.md": page(dataset) for name, dataset in catalog.DATASETS.items()},
+    }
+
+
+def settings_table() -> str:
+    """Return the settings as a Markdown table."""
+    rows = (
+        (f"`{setting.env}`", f"`{setting.default}`" if setting.default else "", setting.doc) for setting in SETTINGS
+    )
+    return table(("variable", "default", "meaning"), rows)
+
+
+def index() -> str:
+    """Return the list of all datasets."""
+    rows = (
+        (f"[{name}]({name}.md)", dataset.title, dataset.grain, f"`energy.{dataset.table}`")
+        for name, dataset in catalog.DATASETS.items()
+    )
+    terms = "\n".join(f"- {upstream.name}: {upstream.attribution}." for upstream in catalog.upstreams())
+    return f"# Sources\n\n{NOTE}\n\n{table(('dataset', 'what', 'grain', 'table'), rows)}\n## Attribution\n\n{terms}\n"
+
+
+def page(dataset: Dataset) -> str:
+    """Return the page of one dataset: what its DAG says, the catalogue's facts, and its columns."""
+    parts = (
+        f"# {dataset.name}",
+        NOTE,
+        dag_text(dataset.name),
+        "## Facts",
+        table(("fact", "value"), facts(dataset)),
+        "## Columns",
+        f"Table `energy.{dataset.table}`; key: {names(dataset.contract.key)}.",
+        table(("column", "type", "upstream field", "meaning"), columns(dataset)),
+    )
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def dag_text(name: str) -> str:
+    """Return the docstring of a DAG file, which the Airflow UI shows, without its heading and a paragraph per topic."""
+    module = ast.parse((ROOT / "dags" / f"{name}.py").read_text())
+    return (ast.get_docstring(module) or "").partition("\n\n")[2].replace("\n**", "\n\n**")
+
+
+def facts(dataset: Dataset) -> Iterable[tuple[str, str]]:
+    """Yield what the catalogue knows of a dataset, name and value."""
+    source, publication = dataset.source, dataset.publication
+    window = next(iter(dataset.windows(EXAMPLE, EXAMPLE)))
+    due = publication.due(window).astimezone(UTC)
+    yield "upstream", f"`{source.host}{dataset.path}`, at most {source.requests_per_second:g} requests/s"
+    yield "connection", f"`{source.conn_id}`"
+    yield "window", f"one settlement date; one request covers at most {span(dataset.max_span)}"
+    yield "published", f"for example {EXAMPLE:%a %d %b %Y}: due {due:%a %d %b %Y %H:%M} UTC"
+    yield "waiting", f"asks every {span(publication.poll)}; a gap {span(publication.grace)} after it was due"
+    yield "read again", f"{', '.join(str(age.days) for age in dataset.restated_after)} days after the window"
+    if dataset.members:
+        yield "members", f"each window has {names(dataset.members)}"
+    days = (clock.settlement_periods(day) for day in (date(2024, 3, 31), EXAMPLE, date(2024, 10, 27)))
+    yield "settlement periods", f"{', '.join(map(str, days))} on the day of spring, on others, on the day of autumn"
+
+
+def columns(dataset: Dataset) -> Iterable[tuple[str, str, str, str]]:
+    """Yield a row per column of the contract, then those that the project derives."""
+    for column in dataset.contract.columns:
+        name = f"`{column.name}`" if column.loaded else "(checked, not loaded)"
+        yield name, sql_type(column.kind), f"`{column.source}`", f"{column.doc}{limits(column)}"
+    for name, kind in dataset.contract.derived.items():
+        yield f"`{name}`", sql_type(kind), "", "derived"
+
+
+def sql_type(kind: Kind) -> str:
+    """Return a column's type in PostgreSQL; how text is collated is no concern of a reader."""
+    return f"`{SQL_TYPES[kind].split()[0]}`"
+
+
+def limits(column: Column) -> str:
+    """Return what a value may be, in words."""
+    words = []
+    if column.low is not None and column.high is not None:
+        words.append(f"{column.low:,.0f} to {column.high:,.0f}")
+    words += [word for word, holds in (("may be null", column.nullable), ("may be absent", column.optional)) if holds]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def span(duration: timedelta) -> str:
+    """Return a duration in its largest whole unit."""
+    for unit, size in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
+        if duration % size == timedelta(0):
+            return f"{duration // size} {unit}{'' if duration == size else 's'}"
+    return str(duration)
+
+
+def names(items: Iterable[str]) -> str:
+    """Return names as code, comma-separated."""
+    return ", ".join(f"`{item}`" for item in items)
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()
