@@ -1,4 +1,4 @@
-"""The demonstration: catch-up and a backfill of recorded data by a real Airflow, watched until every window is explained.
+"""The demonstration: catch-up and a backfill of recorded data by a real Airflow, until every window is explained.
 
     python -m tools.demo [--days N]
 
@@ -26,7 +26,7 @@ from rich.table import Table
 from energy_ingest import catalog, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading import ledger
-from tools.stack import ROOT, Stack, StackError
+from tools.stack import StackError, local
 
 AUTUMN, SPRING = date(2024, 10, 27), date(2024, 3, 31)
 POOL = "elexon"
@@ -81,7 +81,7 @@ def main() -> None:
         sys.exit(f"DAYS={days} is not between 1 and 300: try DAYS=3 for a quick look, or leave it out for 14")
     try:
         sys.exit(0 if Demo(Span.around(AUTUMN, days), Span.around(SPRING, min(days, 7))).run() else 1)
-    except StackError as error:
+    except RuntimeError as error:
         sys.exit(str(error))
 
 
@@ -96,7 +96,7 @@ class Demo:
             "ENERGY_RETRY_SECONDS": "10",
             "ENERGY_ELEXON_POOL": POOL,
         }
-        self.stack = Stack(ROOT / ".stack", settings=settings, say=lambda line: console.print(line, highlight=False))
+        self.stack = local(settings=settings, say=lambda line: console.print(line, highlight=False))
 
     def run(self) -> bool:
         """Start, load, watch, report."""
