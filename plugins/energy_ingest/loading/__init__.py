@@ -1,1 +1,1 @@
-"""Getting checked rows into PostgreSQL: ledger, archive, pacing, merge. Connections come from outside, not from Airflow."""
+"""Checked rows into PostgreSQL: ledger, archive, pacing, merge. No Airflow here; connections come from outside."""

@@ -1,6 +1,7 @@
 """The raw archive: every answer as it came, gzip'd and named by its SHA-256, on any ObjectStoragePath.
 
-Beside `<label>_<sha>.gz` lies `<label>_<sha>.meta.json`, so that the archive alone is enough to load again.
+Beside `<label>_<sha>.gz` lies a `<label>_<sha>_<time>.meta.json` for every time it was retrieved, so that the archive
+alone is enough to load again: a value that changed and changed back comes out right.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from isal import igzip, igzip_lib
 
-from energy_ingest.errors import Rejected
+from energy_ingest.errors import Rejected, Retryable
 from energy_ingest.sources import Scope
 from energy_ingest.windows import Window
 
@@ -39,6 +40,12 @@ class Meta:
     retrieved_at: str
     sha256: str
     bytes: int
+
+    @property
+    def stem(self) -> str:
+        """Name of the answer's file, without its suffix."""
+        span = self.first if self.first == self.last else f"{self.first}_{self.last}"
+        return f"{span}_{self.sha256[:16]}"
 
 
 @dataclass(frozen=True)
@@ -58,39 +65,51 @@ class Tape:
         self._gzip = igzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1, mtime=0)
         self._sha = hashlib.sha256()
         self._bytes = 0
+        self.whole = False
 
     def play(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The chunks, recorded."""
+        """The chunks, recorded; `whole` says whether all went by."""
         for chunk in chunks:
             self._sha.update(chunk)
             self._gzip.write(chunk)
             self._bytes += len(chunk)
             yield chunk
+        self.whole = True
 
     def keep(self, dataset: str, scope: Scope, windows: Sequence[Window], request: str, retrieved_at: datetime) -> Kept:
-        """Store the recording; the same bytes for the same window are stored once."""
+        """Store the recording, the same bytes for the same windows once, and that it was retrieved.
+
+        Raises:
+            Retryable: the archive cannot be written.
+        """
         self._gzip.close()
-        sha, first, last = self._sha.hexdigest(), windows[0].label, windows[-1].label
-        span = f"{first}" if first == last else f"{first}_{last}"
-        folder = self._root / dataset / _file_name(scope.name) / f"{first:%Y}" / f"{first:%m}"
-        path, description = folder / f"{span}_{sha[:16]}.gz", folder / f"{span}_{sha[:16]}.meta.json"
+        first, last = windows[0].label, windows[-1].label
         meta = Meta(
-            dataset,
-            scope.name,
-            scope.members,
-            f"{first}",
-            f"{last}",
-            request,
-            retrieved_at.isoformat(),
-            sha,
-            self._bytes,
+            dataset=dataset,
+            scope=scope.name,
+            members=scope.members,
+            first=f"{first}",
+            last=f"{last}",
+            request=request,
+            retrieved_at=retrieved_at.isoformat(),
+            sha256=self._sha.hexdigest(),
+            bytes=self._bytes,
         )
-        if not description.exists():  # it comes last: without it, whoever wrote the answer was killed
+        folder = self._root / dataset / _file_name(scope.name) / f"{first:%Y}" / f"{first:%m}"
+        body = folder / f"{meta.stem}.gz"
+        description = folder / f"{meta.stem}_{retrieved_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.meta.json"
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file.seek(0)
-            _write(path, self._file)
+            if not body.exists():
+                self._file.seek(0)
+                _write(body, self._file)
+            # It comes last: a description always has its answer, even if we are killed in between.
             _write(description, io.BytesIO(json.dumps(asdict(meta), indent=1).encode()))
-        return Kept(str(path), meta)
+        except OSError as error:
+            raise Retryable(
+                f"the archive {self._root} cannot be written: {error}; check its space and rights"
+            ) from error
+        return Kept(str(body), meta)
 
     def close(self) -> None:
         """Give up the scratch file."""
@@ -114,7 +133,7 @@ def kept_answers(root: Any, dataset: str, on_damage: Callable[[Rejected], None] 
         except (ValueError, KeyError, TypeError) as error:
             on_damage(_damaged(path, str(error)))
         else:
-            found.append((path.parent / path.name.replace(".meta.json", ".gz"), meta))
+            found.append((path.parent / f"{meta.stem}.gz", meta))
     yield from sorted(found, key=lambda item: item[1].retrieved_at)
 
 
@@ -130,14 +149,15 @@ def read(path: Any, meta: Meta, chunk: int = 2**20) -> Iterator[bytes]:
             while piece := body.read(chunk):
                 sha.update(piece)
                 yield piece
-    except (FileNotFoundError, EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:
+    except (FileNotFoundError, EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
         raise _damaged(path, str(error)) from None
     if sha.hexdigest() != meta.sha256:
         raise _damaged(path, f"its SHA-256 is not {meta.sha256}")
 
 
 def _damaged(path: Any, why: str) -> Rejected:
-    return Rejected(f"{path} is damaged ({why}): restore it from a backup, or load its window from the source")
+    remedy = "restore it from a backup, or delete it and load its window from the source"
+    return Rejected(f"{path} is damaged ({why}): {remedy}")
 
 
 def _write(path: Any, source: IO[bytes]) -> None:
