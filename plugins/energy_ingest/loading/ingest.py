@@ -176,9 +176,14 @@ class _Attempt:
         self.started_at = self.jobs[0].started_at
 
     @property
-    def rejected_together(self) -> bool:
-        """Whether several windows failed because of what their common answer held."""
-        return len(self._windows) > 1 and any(isinstance(error, Rejected) for error in self.failed.values())
+    def missed(self) -> bool:
+        """Whether the source or the warehouse seems to be down; a refused answer is no sign of that."""
+        return not self.loaded and any(isinstance(error, Retryable) for error in self.failed.values())
+
+    @property
+    def to_part(self) -> list[Window]:
+        """Windows to ask for one by one, because of what their common answer held."""
+        return [w for w, error in self.failed.items() if len(self._windows) > 1 and isinstance(error, Rejected)]
 
     def run(self, work: Callable[[], None], keep: Callable[[], Kept]) -> None:
         """Do the work; whatever goes wrong is recorded for the windows that are not loaded.
@@ -228,11 +233,9 @@ def split(dataset: Dataset, pieces: Sequence[Checked], windows: Sequence[Window]
     """The pieces of one answer by window; rejected rows go to the window they name, else to the first."""
     parts: list[list[Checked]] = []
     for window in windows:
-        here = pl.col(dataset.time_column) == window.label
-        parts.append(
-            [Checked(piece.rows.filter(here), piece.rejects.clear(), piece.unknown_fields) for piece in pieces]
-        )
-    parts[0].extend(Checked(piece.rows.clear(), piece.rejects) for piece in pieces if piece.rejects.height)
+        here, refused = pl.col(dataset.time_column) == window.label, named == f"{window.label}"
+        refused = refused if parts else refused | ~named.is_in(labels)
+        parts.append([Checked(p.rows.filter(here), p.rejects.filter(refused), p.unknown_fields) for p in pieces])
     return parts
 
 
