@@ -71,10 +71,17 @@ class Dataset:
 
     def items(self, rows: pl.DataFrame, scope: Scope) -> list[tuple[object, ...]]:
         """The expected items that these rows hold, each once."""
-        members = scope.members or self.members
-        if members:
+        if members := scope.members or self.members:
             rows = rows.filter(rows[self.member_column].is_in(members))
-        return rows.select("settlement_period", *([self.member_column] if members else [])).unique().rows()
+        return rows.select(self.item_columns(scope)).unique().rows()
+
+    def item_columns(self, scope: Scope) -> tuple[str, ...]:
+        """The columns that tell one expected item from another."""
+        return ("settlement_period", self.member_column) if scope.members or self.members else ("settlement_period",)
+
+    def span(self, scope: Scope) -> timedelta:
+        """How much time one request covers; the whole market at once is too large for more than one window."""
+        return self.max_span if scope.members or not self.member_param else self.cadence
 
     def windows(self, first: date, last: date) -> Iterator[Window]:
         """The windows labelled first to last, both inclusive."""

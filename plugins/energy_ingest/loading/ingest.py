@@ -108,7 +108,7 @@ class Loader:
         report = on_progress or lines.maybe
         misses = 0
         with _Connections(self.connect) as connections, ThreadPoolExecutor(self.concurrency) as pool:
-            packs = iter(pack(windows, self.dataset.max_span))
+            packs = iter(pack(windows, self.dataset.span(self.scope)))
             running = {pool.submit(self._load_pack, connections, p) for p in islice(packs, self.concurrency)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
