@@ -120,13 +120,18 @@ def fail(
 
 
 def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: datetime) -> list[Window]:
-    """Windows to look at now besides a run's own: scheduled but never tried, failed, short, restated. Oldest first."""
+    """Windows to look at now besides a run's own: scheduled but never tried, failed, short, restated. Oldest first.
+
+    Where there are too many, the never tried come first, then those that wait longest: none that fails every time keeps
+    others from their turn.
+    """
     limit = settings.DUE_LIMIT.get_int()
     values = {"dataset": dataset.name, "scope": scope.name, "now": now, "limit": limit}
-    labels = {label for (label,) in connection.execute(statement("ledger/due"), values)}
+    waiting = [label for (label,) in connection.execute(statement("ledger/due"), values)]
     known = states(connection, dataset, scope)
-    labels.update(window.label for window in dataset.scheduled_windows(now) if window.label not in known)
-    return [window for label in sorted(labels)[:limit] for window in dataset.windows(label, label)]
+    never_tried = [window.label for window in dataset.scheduled_windows(now) if window.label not in known]
+    chosen = sorted([*never_tried, *waiting][:limit])
+    return [window for label in chosen for window in dataset.windows(label, label)]
 
 
 def states(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> dict[date, dict[str, Any]]:
