@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from energy_ingest import settings, windows
 from energy_ingest.catalog import Dataset
-from energy_ingest.errors import IngestError
+from energy_ingest.errors import IngestError, NotYetPublished
 from energy_ingest.loading.archive import Kept
 from energy_ingest.loading.merge import Merged, Staged, merge
 from energy_ingest.sources import Scope
@@ -104,19 +104,19 @@ def fail(
     *,
     request: str | None = None,
     kept: Kept | None = None,
-) -> Outcome:
+) -> None:
     """Record that an attempt brought nothing, with the error and when to try again."""
     next_due_at = windows.utc_now() + windows.back_off(job.attempts)
-    state: State = "failed"
+    state: State = "not_yet_published" if isinstance(error, NotYetPublished) else "failed"
     values = {
         **job.place,
-        **{"job_id": job.job_id, "state": state, "error": str(error), "next_due_at": next_due_at, "request": request},
+        **{"job_id": job.job_id, "state": state, "next_due_at": next_due_at, "request": request},
+        "error": _storable(str(error)),
         "sha256": kept.meta.sha256 if kept else None,
         "bytes": kept.meta.bytes if kept else None,
         "path": kept.path if kept else None,
     }
     connection.execute(statement("ledger/fail"), values)
-    return Outcome(state, str(error), next_due_at)
 
 
 def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: datetime) -> list[Window]:
