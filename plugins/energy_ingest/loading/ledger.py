@@ -15,7 +15,7 @@ from energy_ingest import settings, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError, NotYetPublished
 from energy_ingest.loading.archive import Kept
-from energy_ingest.loading.merge import Merged, Staged, merge
+from energy_ingest.loading.merge import Merged, Staged, count_items, merge
 from energy_ingest.sources import Scope
 from energy_ingest.sql import statement
 from energy_ingest.windows import Outcome, State, Window
@@ -33,16 +33,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt on one window, begun."""
+    """One attempt on one window, begun.
 
-    job_id: int
-    started_at: datetime
-    attempts: int
-    was_complete: bool
-    first_empty_at: datetime | None
+    `answers` counts the earlier ones retrieved after the publication deadline; `answered_at` is when the newest was.
+    """
+
     dataset: Dataset
     scope: Scope
     window: Window
+    job_id: int
+    started_at: datetime
+    attempts: int
+    answers: int
+    answered_at: datetime | None
+    was_complete: bool
+    first_empty_at: datetime | None
 
     @property
     def place(self) -> dict[str, object]:
@@ -75,25 +80,27 @@ def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window
             "label": window.label,
         },
         "metadata": Jsonb({"members": list(scope.members)} if scope.members else {}),
+        "deadline": dataset.publication.deadline(window),
         "code_version": settings.CODE_VERSION.get(),
         **asdict(run),
     }
     row = connection.execute(statement("ledger/begin"), values).fetchone()
     assert row is not None  # noqa: S101 - INSERT .. ON CONFLICT DO UPDATE returns its row
-    return Job(*row, dataset, scope, window)
+    return Job(dataset, scope, window, *row)
 
 
 def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept, retrieved_at: datetime) -> Loaded:
     """Merge the staged rows and record the result, all in one transaction under the window's lock."""
+    place = f"{job.dataset.name} {job.window.start}"  # without the scope: several may share rows
     with connection.transaction():
-        connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{job.dataset.name} {job.window.start}"]
-        )
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [place])
         merged = merge(connection, job.dataset, job.window, staged, job.job_id, retrieved_at)
-        loaded = _judge(job, staged, merged, retrieved_at)
+        actual = _actual(connection, job, staged)
+        loaded = _judge(job, staged, merged, actual, retrieved_at)
         _quarantine(connection, job, [*staged.rejects, merged.conflicts])
         _note_drift(connection, job, staged)
-        connection.execute(statement("ledger/finish"), _finish_values(job, staged, loaded, kept, retrieved_at))
+        values = _finish_values(job, staged, loaded, actual, kept, retrieved_at)
+        connection.execute(statement("ledger/finish"), values)
     return loaded
 
 
@@ -150,20 +157,30 @@ def completed_by(connection: psycopg.Connection, run: Run, since_try: int) -> se
     return {label for (label,) in connection.execute(query, [run.dag_id, run.run_id, since_try])}
 
 
-def _judge(job: Job, staged: Staged, merged: Merged, retrieved_at: datetime) -> Loaded:
-    """The result as of the answer's retrieval: what a replay brings back may have been restated since, and is due."""
-    dataset, conflicts = job.dataset, merged.conflicts.height
+def _actual(connection: psycopg.Connection, job: Job, staged: Staged) -> int:
+    """How many items the window has; where this answer is short, others may have brought the rest."""
+    if job.was_complete or len(staged.items) >= job.dataset.expected_items(job.window, job.scope):
+        return len(staged.items)
+    return count_items(connection, job.dataset, job.scope, job.window)
+
+
+def _judge(job: Job, staged: Staged, merged: Merged, actual: int, retrieved_at: datetime) -> Loaded:
+    """The result as of the newest answer: what a replay brings back may have been restated since, and is due."""
+    dataset, quarantined = job.dataset, staged.quarantined + merged.conflicts.height
     outcome = windows.judge(
         job.window,
         expected=dataset.expected_items(job.window, job.scope),
-        actual=len(staged.items),
+        actual=actual,
         publication=dataset.publication,
         restated_after=dataset.restated_after,
-        now=retrieved_at,
-        attempts=job.attempts,
+        now=max(retrieved_at, job.answered_at or retrieved_at),
+        attempts=job.answers + 1,
         first_empty_at=job.first_empty_at,
         was_complete=job.was_complete,
     )
+    if quarantined and not actual and not job.was_complete:  # refused is not empty
+        reason = f"all {quarantined} rows were refused, see ledger.quarantine"
+        outcome = Outcome("failed", reason, windows.utc_now() + windows.back_off(job.attempts))
     return Loaded(
         job.window,
         outcome,
@@ -171,13 +188,13 @@ def _judge(job: Job, staged: Staged, merged: Merged, retrieved_at: datetime) -> 
         inserted=merged.inserted,
         revised=merged.revised,
         unchanged=merged.unchanged,
-        quarantined=staged.quarantined + conflicts,
+        quarantined=quarantined,
         duplicates=merged.duplicates,
     )
 
 
 def _finish_values(
-    job: Job, staged: Staged, loaded: Loaded, kept: Kept, retrieved_at: datetime
+    job: Job, staged: Staged, loaded: Loaded, actual: int, kept: Kept, retrieved_at: datetime
 ) -> Mapping[str, object]:
     past_deadline = retrieved_at >= job.dataset.publication.deadline(job.window)
     return {
@@ -191,8 +208,8 @@ def _finish_values(
         "quarantined": loaded.quarantined,
         "duplicates": loaded.duplicates,
         "expected": job.dataset.expected_items(job.window, job.scope),
-        "actual": len(staged.items),
-        "empty": not staged.items and past_deadline,
+        "actual": actual,
+        "empty": past_deadline and not actual and not loaded.received,
         "changed": bool(loaded.inserted or loaded.revised),
         "source_version": ", ".join(sorted(staged.versions)) or None,
         "request": kept.meta.request,
@@ -204,12 +221,7 @@ def _finish_values(
 
 
 def _quarantine(connection: psycopg.Connection, job: Job, rejects: list[pl.DataFrame]) -> None:
-    """The window's open quarantine becomes what this answer had; earlier entries are closed, not deleted."""
-    connection.execute(
-        "UPDATE ledger.quarantine SET resolved_at = now(), resolution = %s"
-        " WHERE dataset = %s AND scope = %s AND window_start = %s AND resolved_at IS NULL",
-        [f"answered again by job {job.job_id}", *job.place.values()],
-    )
+    """Keep what this answer had; `ledger/finish` then closes the entries of older answers."""
     command = (
         "COPY ledger.quarantine (job_id, dataset, scope, window_start, row_number, column_name, value, reason, raw)"
         " FROM STDIN"

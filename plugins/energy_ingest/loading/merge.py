@@ -107,6 +107,19 @@ def merge(
     return Merged(touched - revised, revised, staged_now - touched, duplicates, conflicts)
 
 
+def count_items(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window: Window) -> int:
+    """How many of the window's expected items the table has, whichever answers brought them."""
+    members = list(scope.members or dataset.members)
+    query = sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {} FROM {} WHERE {} = %s{}) AS item").format(
+        _names(dataset.item_columns(scope)),
+        sql.Identifier("energy", dataset.table),
+        sql.Identifier(dataset.time_column),
+        sql.SQL(" AND {} = ANY(%s)").format(sql.Identifier(dataset.member_column)) if members else sql.SQL(""),
+    )
+    row = connection.execute(query, [window.label, members] if members else [window.label]).fetchone()
+    return int(row[0]) if row else 0
+
+
 def merge_statement(dataset: Dataset, into: sql.Identifier, stage: sql.Identifier) -> sql.Composed:
     """MERGE of what differs; parameters `first`, `last`, `retrieved_at`, `job_id`.
 
