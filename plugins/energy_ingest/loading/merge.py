@@ -69,8 +69,8 @@ def stage(connection: psycopg.Connection, dataset: Dataset, scope: Scope, pieces
     columns = list(dataset.contract.loaded)
     definitions = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in dataset.contract.loaded.items())
     table = _stage(dataset)
-    connection.execute(sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({})").format(table, sql.SQL(definitions)))
-    connection.execute(sql.SQL("TRUNCATE {}").format(table))
+    create = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {0} ({1}); TRUNCATE {0}")
+    connection.execute(create.format(table, sql.SQL(definitions)))
     command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, _names(columns))
     staged = Staged()
     for piece in pieces:
