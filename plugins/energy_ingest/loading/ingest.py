@@ -11,12 +11,12 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeVar
 
@@ -24,7 +24,7 @@ import polars as pl
 import psycopg
 
 from energy_ingest.catalog import Dataset
-from energy_ingest.errors import IngestError, Misconfigured, Rejected
+from energy_ingest.errors import IngestError, Misconfigured, Rejected, Retryable
 from energy_ingest.loading import database, ledger
 from energy_ingest.loading.archive import Kept, Tape
 from energy_ingest.loading.ledger import Loaded, Run
@@ -111,11 +111,11 @@ class Loader:
             packs = iter(pack(windows, self.dataset.span(self.scope)))
             running = {pool.submit(self._load_pack, connections, p) for p in islice(packs, self.concurrency)}
             while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
+                done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
                 for attempt in (future.result() for future in done):
                     summary.loaded += attempt.loaded
                     summary.failed.update(attempt.failed)
-                    misses = misses + 1 if attempt.failed and not attempt.loaded else 0
+                    misses = misses + 1 if attempt.missed else 0
                 report(summary)
                 more = len(done) if misses < GIVE_UP_AFTER else 0
                 running |= {pool.submit(self._load_pack, connections, p) for p in islice(packs, more)}
@@ -126,54 +126,33 @@ class Loader:
         self, windows: Sequence[Window], chunks: Iterable[bytes], kept: Kept, retrieved_at: datetime
     ) -> Summary:
         """Load an answer that is in the archive already, as of the time at which it was retrieved."""
-        summary = Summary(len(windows))
-        with contextlib.closing(self.connect()) as connection:
-            attempt = _Attempt(self, connection, windows)
-            attempt.run(lambda: attempt.load(chunks, lambda: kept, retrieved_at), lambda: kept)
-        summary.loaded, summary.failed = attempt.loaded, attempt.failed
-        return summary
+        with _Connections(self.connect) as connections:
+            attempt = _Attempt(self, connections, windows, kept.meta.request)
+            attempt.kept, attempt.retrieved_at = kept, retrieved_at
+            attempt.run(lambda: attempt.load(chunks, lambda: kept))
+        return Summary(len(windows), attempt.loaded, attempt.failed)
 
     def _load_pack(self, connections: _Connections, windows: Sequence[Window]) -> _Attempt:
         """One request, its answer, and each of its windows loaded."""
         request = source_of(self.dataset).request(self.dataset, windows, self.scope)
-        connection = connections.mine()
-        attempt = _Attempt(self, connection, windows, str(request))
+        attempt = _Attempt(self, connections, windows, str(request))
         with contextlib.closing(Tape(self.archive)) as tape:
-
-            @cache
-            def keep() -> Kept:
-                return tape.keep(self.dataset.name, self.scope, windows, str(request), attempt.started_at)
-
-            def fetch_and_load() -> None:
-                with self.fetch(request, lambda: pace(connection, self.dataset.source)) as body:
-                    chunks = read_ahead(tape.play(body))
-                    try:
-                        attempt.load(chunks, keep, attempt.started_at)
-                    except Rejected:
-                        deque(chunks, maxlen=0)  # the archive gets the whole answer, for whoever looks into it
-                        raise
-
-            attempt.run(fetch_and_load, keep)
-        if attempt.rejected_together:  # one bad window must not take the others with it
-            for window in windows:
-                attempt.replace_by(self._load_pack(connections, [window]))
+            attempt.run(lambda: attempt.fetch_and_load(request, tape))
+        for window in attempt.to_part:  # one bad window must not take the others with it
+            attempt.replace_by(self._load_pack(connections, [window]))
         return attempt
 
 
 class _Attempt:
     """One answer for one or more windows: their jobs in the ledger, and what became of each."""
 
-    def __init__(
-        self, loader: Loader, connection: psycopg.Connection, windows: Sequence[Window], request: str | None = None
-    ) -> None:
-        self._loader, self._connection, self._windows, self._request = loader, connection, windows, request
+    def __init__(self, loader: Loader, connections: _Connections, windows: Sequence[Window], request: str) -> None:
+        self._loader, self._connections, self._windows, self._request = loader, connections, windows, request
+        self._jobs: list[ledger.Job] = []
+        self.retrieved_at: datetime | None = None
+        self.kept: Kept | None = None
         self.loaded: list[Loaded] = []
         self.failed: dict[Window, IngestError] = {}
-        with database.typed_errors():
-            self.jobs = [
-                ledger.begin(connection, loader.dataset, loader.scope, window, loader.run) for window in windows
-            ]
-        self.started_at = self.jobs[0].started_at
 
     @property
     def missed(self) -> bool:
@@ -185,52 +164,87 @@ class _Attempt:
         """Windows to ask for one by one, because of what their common answer held."""
         return [w for w, error in self.failed.items() if len(self._windows) > 1 and isinstance(error, Rejected)]
 
-    def run(self, work: Callable[[], None], keep: Callable[[], Kept]) -> None:
-        """Do the work; whatever goes wrong is recorded for the windows that are not loaded.
+    def run(self, work: Callable[[], None]) -> None:
+        """Begin and do the work; whatever goes wrong is recorded for the windows that are not loaded.
 
         Raises:
             Misconfigured: no other window can get past this either.
         """
         try:
-            with database.typed_errors():
+            with _typed_errors():
+                self._begin()
                 work()
         except IngestError as error:
-            self._record(error, keep() if isinstance(error, Rejected) else None)
+            self._record(error)
             if isinstance(error, Misconfigured):
                 raise
-        except Exception as error:
-            self._record(IngestError(f"unexpected {type(error).__name__}: {error}; please report it"), None)
-            raise
 
-    def load(self, chunks: Iterable[bytes], keep: Callable[[], Kept], retrieved_at: datetime) -> None:
+    def fetch_and_load(self, request: Request, tape: Tape) -> None:
+        """Ask the source, and load its answer while it arrives."""
+        with (
+            self._loader.fetch(request, self._pace) as body,
+            contextlib.closing(read_ahead(tape.play(body))) as chunks,
+        ):
+            try:
+                with _typed_errors():
+                    self.load(chunks, lambda: self._keep(tape))
+            except Rejected:
+                deque(chunks, maxlen=0)  # the archive gets the whole answer, for whoever looks into it
+                if tape.whole:
+                    self._keep(tape)
+                raise
+
+    def load(self, chunks: Iterable[bytes], keep: Callable[[], Kept]) -> None:
         """Parse, stage and merge, each window in its own transaction."""
-        dataset, scope = self._loader.dataset, self._loader.scope
+        dataset, scope, connection = self._loader.dataset, self._loader.scope, self._connections.mine()
         pieces = source_of(dataset).parse(dataset, chunks, self._windows, scope)
         # Answers to several windows are small and split in memory; one window's answer may be large and is streamed.
         parts = split(dataset, list(pieces), self._windows) if len(self._windows) > 1 else [pieces]
-        for job, part in zip(self.jobs, parts, strict=True):
-            staged = stage(self._connection, dataset, scope, part)
-            self.loaded.append(ledger.finish(self._connection, job, staged, keep(), retrieved_at))
+        for job, part in zip(self._jobs, parts, strict=True):
+            staged = stage(connection, dataset, scope, part)
+            self.loaded.append(ledger.finish(connection, job, staged, keep(), self.retrieved_at or job.started_at))
 
     def replace_by(self, other: _Attempt) -> None:
         """Take over the result of a second attempt on some of the windows."""
         for window in other._windows:
-            self.failed.pop(window, None)
+            del self.failed[window]
         self.loaded += other.loaded
         self.failed.update(other.failed)
 
-    def _record(self, error: IngestError, kept: Kept | None) -> None:
-        open_jobs = self.jobs[len(self.loaded) :]
-        self.failed = {job.window: error for job in open_jobs}
+    def _begin(self) -> None:
+        loader, connection = self._loader, self._connections.mine()
+        for window in self._windows:
+            self._jobs.append(ledger.begin(connection, loader.dataset, loader.scope, window, loader.run))
+
+    def _pace(self) -> None:
+        """Wait for a slot; the answer is as new as the last request for it."""
+        self.retrieved_at = pace(self._connections.mine(), self._loader.dataset.source)
+
+    def _keep(self, tape: Tape) -> Kept:
+        if self.kept is None:
+            name, scope = self._loader.dataset.name, self._loader.scope
+            retrieved_at = self.retrieved_at or self._jobs[0].started_at
+            self.kept = tape.keep(name, scope, self._windows, self._request, retrieved_at)
+        return self.kept
+
+    def _record(self, error: IngestError) -> None:
         log.warning("%s %s: %s", self._loader.dataset.name, _span(self._windows), error)
-        connection = self._loader.connect() if self._connection.broken else contextlib.nullcontext(self._connection)
-        with connection as usable, database.typed_errors():
-            for job in open_jobs:
-                ledger.fail(usable, job, error, request=self._request, kept=kept)
+        # a copy has no traceback, which would keep the answer's rows in memory
+        self.failed = dict.fromkeys(self._windows[len(self.loaded) :], copy(error))
+        try:
+            with database.typed_errors():
+                connection = self._connections.mine()
+                for job in self._jobs[len(self.loaded) :]:
+                    ledger.fail(connection, job, error, request=self._request, kept=self.kept)
+        except IngestError as unrecorded:
+            log.warning("the ledger does not know of it, the next attempt takes over: %s", unrecorded)
 
 
 def split(dataset: Dataset, pieces: Sequence[Checked], windows: Sequence[Window]) -> list[list[Checked]]:
     """The pieces of one answer by window; rejected rows go to the window they name, else to the first."""
+    field = next(column.source for column in dataset.contract.columns if column.name == dataset.time_column)
+    named = pl.col("raw").str.json_path_match(f"$.{field}").fill_null("")
+    labels = [f"{window.label}" for window in windows]
     parts: list[list[Checked]] = []
     for window in windows:
         here, refused = pl.col(dataset.time_column) == window.label, named == f"{window.label}"
@@ -239,7 +253,7 @@ def split(dataset: Dataset, pieces: Sequence[Checked], windows: Sequence[Window]
     return parts
 
 
-def read_ahead(chunks: Iterable[T], depth: int = 4) -> Iterator[T]:
+def read_ahead(chunks: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     """The same chunks, read by a thread of their own, so that the network and the database work at the same time."""
     ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
     stop = threading.Event()
@@ -278,7 +292,8 @@ class _Connections:
     """One warehouse connection per thread, replaced when it broke, all closed at the end."""
 
     def __init__(self, connect: database.Connect) -> None:
-        self._connect, self._mine, self._all = connect, threading.local(), []
+        self._connect, self._mine = connect, threading.local()
+        self._all: list[psycopg.Connection] = []
 
     def mine(self) -> psycopg.Connection:
         connection = getattr(self._mine, "connection", None)
@@ -293,6 +308,19 @@ class _Connections:
     def __exit__(self, *_: object) -> None:
         for connection in self._all:
             connection.close()
+
+
+@contextlib.contextmanager
+def _typed_errors() -> Iterator[None]:
+    """Whatever goes wrong as one of our errors: one window's trouble, even a bug of ours, must not stop the others."""
+    try:
+        with database.typed_errors():
+            yield
+    except IngestError:
+        raise
+    except Exception as error:
+        log.exception("unexpected")
+        raise Rejected(f"unexpected {type(error).__name__}: {error}; please report it") from error
 
 
 class _Lines:

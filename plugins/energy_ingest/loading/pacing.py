@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 
@@ -11,9 +11,11 @@ from energy_ingest.catalog import Upstream
 from energy_ingest.sql import statement
 
 
-def pace(connection: psycopg.Connection, upstream: Upstream) -> None:
-    """Wait until this upstream may be asked again."""
+def pace(connection: psycopg.Connection, upstream: Upstream) -> datetime:
+    """Wait until this upstream may be asked again; returns that instant, by the warehouse's clock."""
     gap = timedelta(seconds=1 / upstream.requests_per_second)
     row = connection.execute(statement("ledger/pace"), {"upstream": upstream.name, "gap": gap}).fetchone()
-    if row and row[0] > 0:
-        time.sleep(row[0])
+    assert row is not None  # noqa: S101 - INSERT .. ON CONFLICT DO UPDATE returns its row
+    slot: datetime = row[0]
+    time.sleep(max(0, row[1]))
+    return slot

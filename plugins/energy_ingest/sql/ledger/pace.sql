@@ -1,4 +1,4 @@
--- Reserve the next request slot of an upstream; returns the seconds to wait for it.
+-- Reserve the next request slot of an upstream; returns its instant and the seconds to wait for it.
 INSERT INTO ledger.request_slot AS slot (upstream, next_at) VALUES (%(upstream)s, clock_timestamp() + %(gap)s)
 ON CONFLICT (upstream) DO UPDATE SET next_at = greatest(slot.next_at, clock_timestamp()) + %(gap)s
-RETURNING extract(epoch FROM next_at - %(gap)s - clock_timestamp())::float8
+RETURNING next_at - %(gap)s, extract(epoch FROM next_at - %(gap)s - clock_timestamp())::float8
