@@ -24,11 +24,15 @@ _day = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Upstream:
-    """One upstream service: its module in `sources/`, Airflow connection, address and limits."""
+    """One upstream service: its module in `sources/`, Airflow connection, address and limits.
+
+    `health` is a path that answers quickly and costs the source nothing.
+    """
 
     name: str
     conn_id: str
     host: str
+    health: str
     requests_per_second: float
     attribution: str
 
@@ -113,7 +117,9 @@ def units_scope(units: tuple[str, ...]) -> Scope:
         return Scope("all")
     if not units:
         raise Misconfigured(f"no BM unit is named: list some in {settings.BM_UNITS.env}, or `all` for the whole market")
-    return Scope("units:" + ",".join(sorted(units)) if len(units) <= 10 else f"units:{len(units)}:{_digest(units)}", units)
+    return Scope(
+        "units:" + ",".join(sorted(units)) if len(units) <= 10 else f"units:{len(units)}:{_digest(units)}", units
+    )
 
 
 def _digest(units: tuple[str, ...]) -> str:
@@ -126,13 +132,21 @@ ELEXON: Final = Upstream(
     name="elexon",
     conn_id="elexon_default",
     host="https://data.elexon.co.uk",
+    health="/bmrs/api/v1/health",
     requests_per_second=10,
     attribution="Contains BMRS data © Elexon Limited copyright and database right",
 )
 
 _SETTLEMENT: Final = (
     Column("settlement_date", "date", "settlementDate", "UK settlement date, local label"),
-    Column("settlement_period", "integer", "settlementPeriod", "1 to 46, 48 or 50; period 1 starts at local midnight", low=1, high=50),
+    Column(
+        "settlement_period",
+        "integer",
+        "settlementPeriod",
+        "1 to 46, 48 or 50; period 1 starts at local midnight",
+        low=1,
+        high=50,
+    ),
 )
 _PRICE: Final = {"low": -100_000.0, "high": 100_000.0}
 _VOLUME: Final = {"low": -1_000_000.0, "high": 1_000_000.0}
@@ -149,33 +163,103 @@ SYSTEM_PRICES: Final = Dataset(
         derived={"period_start": "instant"},
         columns=(
             *_SETTLEMENT,
-            Column("stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False),
-            Column("created_at", "instant", "createdDateTime", "when Elexon computed these values, UTC", compared=False),
+            Column(
+                "stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False
+            ),
+            Column(
+                "created_at", "instant", "createdDateTime", "when Elexon computed these values, UTC", compared=False
+            ),
             Column("system_sell_price_gbp_per_mwh", "exact", "systemSellPrice", "£/MWh; negative is normal", **_PRICE),
-            Column("system_buy_price_gbp_per_mwh", "exact", "systemBuyPrice", "£/MWh; equals the sell price since 2015", **_PRICE),
+            Column(
+                "system_buy_price_gbp_per_mwh",
+                "exact",
+                "systemBuyPrice",
+                "£/MWh; equals the sell price since 2015",
+                **_PRICE,
+            ),
             Column("bsad_defaulted", "boolean", "bsadDefaulted", "balancing services adjustment data were defaulted"),
-            Column("price_derivation_code", "text", "priceDerivationCode", "how the price was derived (P short, N long)", nullable=True),
-            Column("reserve_scarcity_price_gbp_per_mwh", "exact", "reserveScarcityPrice", "£/MWh", nullable=True, **_PRICE),
+            Column(
+                "price_derivation_code",
+                "text",
+                "priceDerivationCode",
+                "how the price was derived (P short, N long)",
+                nullable=True,
+            ),
+            Column(
+                "reserve_scarcity_price_gbp_per_mwh", "exact", "reserveScarcityPrice", "£/MWh", nullable=True, **_PRICE
+            ),
             Column("net_imbalance_volume_mwh", "exact", "netImbalanceVolume", "MWh; positive: system short", **_VOLUME),
-            Column("sell_price_adjustment_gbp_per_mwh", "exact", "sellPriceAdjustment", "£/MWh", nullable=True, **_PRICE),
+            Column(
+                "sell_price_adjustment_gbp_per_mwh", "exact", "sellPriceAdjustment", "£/MWh", nullable=True, **_PRICE
+            ),
             Column("buy_price_adjustment_gbp_per_mwh", "exact", "buyPriceAdjustment", "£/MWh", nullable=True, **_PRICE),
             Column("replacement_price_gbp_per_mwh", "exact", "replacementPrice", "£/MWh", nullable=True, **_PRICE),
             Column(
-                "replacement_price_reference_volume_mwh", "exact", "replacementPriceReferenceVolume", "MWh", nullable=True, **_VOLUME
-            ),
-            Column("total_accepted_offer_volume_mwh", "exact", "totalAcceptedOfferVolume", "MWh, 0 or more", nullable=True, **_VOLUME),
-            Column("total_accepted_bid_volume_mwh", "exact", "totalAcceptedBidVolume", "MWh, 0 or less", nullable=True, **_VOLUME),
-            Column("total_adjustment_sell_volume_mwh", "exact", "totalAdjustmentSellVolume", "MWh", nullable=True, **_VOLUME),
-            Column("total_adjustment_buy_volume_mwh", "exact", "totalAdjustmentBuyVolume", "MWh", nullable=True, **_VOLUME),
-            Column(
-                "total_tagged_accepted_offer_volume_mwh", "exact", "totalSystemTaggedAcceptedOfferVolume", "MWh", nullable=True, **_VOLUME
-            ),
-            Column("total_tagged_accepted_bid_volume_mwh", "exact", "totalSystemTaggedAcceptedBidVolume", "MWh", nullable=True, **_VOLUME),
-            Column(
-                "total_tagged_adjustment_sell_volume_mwh", "exact", "totalSystemTaggedAdjustmentSellVolume", "MWh", nullable=True, **_VOLUME
+                "replacement_price_reference_volume_mwh",
+                "exact",
+                "replacementPriceReferenceVolume",
+                "MWh",
+                nullable=True,
+                **_VOLUME,
             ),
             Column(
-                "total_tagged_adjustment_buy_volume_mwh", "exact", "totalSystemTaggedAdjustmentBuyVolume", "MWh", nullable=True, **_VOLUME
+                "total_accepted_offer_volume_mwh",
+                "exact",
+                "totalAcceptedOfferVolume",
+                "MWh, 0 or more",
+                nullable=True,
+                **_VOLUME,
+            ),
+            Column(
+                "total_accepted_bid_volume_mwh",
+                "exact",
+                "totalAcceptedBidVolume",
+                "MWh, 0 or less",
+                nullable=True,
+                **_VOLUME,
+            ),
+            Column(
+                "total_adjustment_sell_volume_mwh",
+                "exact",
+                "totalAdjustmentSellVolume",
+                "MWh",
+                nullable=True,
+                **_VOLUME,
+            ),
+            Column(
+                "total_adjustment_buy_volume_mwh", "exact", "totalAdjustmentBuyVolume", "MWh", nullable=True, **_VOLUME
+            ),
+            Column(
+                "total_tagged_accepted_offer_volume_mwh",
+                "exact",
+                "totalSystemTaggedAcceptedOfferVolume",
+                "MWh",
+                nullable=True,
+                **_VOLUME,
+            ),
+            Column(
+                "total_tagged_accepted_bid_volume_mwh",
+                "exact",
+                "totalSystemTaggedAcceptedBidVolume",
+                "MWh",
+                nullable=True,
+                **_VOLUME,
+            ),
+            Column(
+                "total_tagged_adjustment_sell_volume_mwh",
+                "exact",
+                "totalSystemTaggedAdjustmentSellVolume",
+                "MWh",
+                nullable=True,
+                **_VOLUME,
+            ),
+            Column(
+                "total_tagged_adjustment_buy_volume_mwh",
+                "exact",
+                "totalSystemTaggedAdjustmentBuyVolume",
+                "MWh",
+                nullable=True,
+                **_VOLUME,
             ),
         ),
     ),
@@ -198,10 +282,19 @@ MARKET_INDEX: Final = Dataset(
         derived={"period_start": "instant", "is_placeholder": "boolean"},
         columns=(
             *_SETTLEMENT,
-            Column("stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False),
+            Column(
+                "stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False
+            ),
             Column("data_provider", "text", "dataProvider", "APXMIDP or N2EXMIDP"),
             Column("price_gbp_per_mwh", "exact", "price", "£/MWh; negative is normal", **_PRICE),
-            Column("volume_mwh", "exact", "volume", "MWh traded; with price 0 and volume 0 the row is a placeholder", low=0, high=1e6),
+            Column(
+                "volume_mwh",
+                "exact",
+                "volume",
+                "MWh traded; with price 0 and volume 0 the row is a placeholder",
+                low=0,
+                high=1e6,
+            ),
         ),
         ignored=("dataset",),
     ),
@@ -226,7 +319,13 @@ B1610: Final = Dataset(
         columns=(
             *_SETTLEMENT,
             Column("bm_unit", "text", "bmUnit", "Elexon id of the BM unit"),
-            Column("stamp", "text", "halfHourEndTime", "UTC end of the period, checked against date and period", loaded=False),
+            Column(
+                "stamp",
+                "text",
+                "halfHourEndTime",
+                "UTC end of the period, checked against date and period",
+                loaded=False,
+            ),
             Column("national_grid_bm_unit", "text", "nationalGridBmUnitId", "NESO id of the BM unit", nullable=True),
             Column("psr_type", "text", "psrType", "Generation or Consumption", nullable=True),
             Column(
@@ -238,7 +337,14 @@ B1610: Final = Dataset(
                 optional=True,
                 compared=False,
             ),
-            Column("quantity_mwh", "number", "quantity", "metered volume, MWh in the half hour; positive: export", nullable=True, **_VOLUME),
+            Column(
+                "quantity_mwh",
+                "number",
+                "quantity",
+                "metered volume, MWh in the half hour; positive: export",
+                nullable=True,
+                **_VOLUME,
+            ),
         ),
         ignored=("dataset",),
     ),
@@ -263,3 +369,8 @@ def get(name: str) -> Dataset:
     if name not in DATASETS:
         raise Misconfigured(f"no dataset {name!r}: use one of {', '.join(DATASETS)}")
     return DATASETS[name]
+
+
+def upstreams() -> list[Upstream]:
+    """Every upstream that a dataset comes from."""
+    return list(dict.fromkeys(dataset.source for dataset in DATASETS.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -25,7 +25,7 @@ class SchemaMissing(Misconfigured):
     """The warehouse answers, but has no schema of ours or an old one."""
 
 
-def url_from_environment(conn_id: str = "energy_warehouse") -> str:
+def url_from_environment(conn_id: str = "energy_warehouse", environ: Mapping[str, str] = os.environ) -> str:
     """The connection string in the environment: WAREHOUSE_URL, or the variable of the Airflow connection.
 
     Where nothing names the owner, the warehouse's own user owns it too.
@@ -35,16 +35,17 @@ def url_from_environment(conn_id: str = "energy_warehouse") -> str:
     """
     name = _VARIABLES.get(conn_id, "WAREHOUSE_URL")
     for variable, airflow_conn in ((name, conn_id), ("WAREHOUSE_URL", "energy_warehouse")):
-        if url := os.environ.get(variable):
+        if url := environ.get(variable):
             return url
-        if text := os.environ.get(f"AIRFLOW_CONN_{airflow_conn.upper()}"):
+        if text := environ.get(f"AIRFLOW_CONN_{airflow_conn.upper()}"):
             try:
                 return _conninfo_of(text)
             except (ValueError, psycopg.ProgrammingError):  # their messages would repeat the password
                 example = "postgres://user:password@host:5432/database, with special characters percent-encoded"
                 raise Misconfigured(f"AIRFLOW_CONN_{airflow_conn.upper()} is malformed: use {example}") from None
     raise Misconfigured(
-        f"no warehouse: define the Airflow connection {conn_id}, or set {name}=postgresql://user:password@host/database"
+        f"no warehouse: set {name}=postgresql://user:password@host/database or AIRFLOW_CONN_{conn_id.upper()}; "
+        f"tasks also take the Airflow connection {conn_id}"
     )
 
 

@@ -1,0 +1,101 @@
+"""What loads talk to or run in: the upstreams, and Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+
+from energy_ingest import catalog, settings
+from energy_ingest.doctor.report import Check, Report
+
+TIMEOUT: Final = 10.0
+"""Seconds; who is slower is as good as down."""
+
+
+def upstreams(_: Report) -> Iterator[Check]:
+    """Whether each upstream answers at the address of its Airflow connection."""
+    for upstream in catalog.upstreams():
+        yield _upstream(upstream)
+
+
+def _upstream(upstream: catalog.Upstream) -> Check:
+    name = f"upstream {upstream.name}"
+    fix = f"check `host` of the Airflow connection {upstream.conn_id}, network and proxy"
+    try:
+        from energy_ingest.hooks.loader import hook_for
+
+        hook = hook_for(next(item for item in catalog.DATASETS.values() if item.source is upstream))
+        status = _status(hook.session, hook.base_url.rstrip("/") + upstream.health)
+    except requests.RequestException as error:
+        return Check(name, "warning", f"no answer ({type(error).__name__})", fix)
+    except Exception as error:  # whatever Airflow makes of a malformed connection, or its absence
+        return Check(name, "failed", f"{type(error).__name__}: {error}", f"correct the connection {upstream.conn_id}")
+    well = status == requests.codes.ok
+    return Check(name, "ok" if well else "warning", f"{hook.base_url} answers with {status}", None if well else fix)
+
+
+def _status(session: requests.Session, url: str) -> int:
+    with session.get(url, timeout=TIMEOUT, stream=True, allow_redirects=False) as response:
+        return response.status_code
+
+
+def airflow(report: Report) -> Iterator[Check]:
+    """Whether Airflow runs, where, and whether it has the pools that the DAGs name."""
+    try:
+        from energy_ingest.hooks import deployment
+    except ImportError as error:
+        yield Check("airflow", "skipped", f"not to be asked here: {error}")
+        return
+    url, configured = deployment.api_base_url()
+    health = _health(url + deployment.health_path())
+    report.api_base_url = url if configured or health else None
+    yield _airflow(url, configured, health)
+    yield _pool(deployment, settings.ELEXON_POOL, bool(health))
+
+
+def _health(url: str) -> dict[str, Any]:
+    """The states of Airflow's parts; empty where nothing like it answers."""
+    with requests.Session() as session:
+        session.trust_env = urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1")  # past any proxy
+        try:
+            body = session.get(url, timeout=TIMEOUT).json()
+        except (requests.RequestException, ValueError):
+            return {}
+    return body if isinstance(body, dict) and "scheduler" in body else {}
+
+
+def _airflow(url: str, configured: bool, health: dict[str, Any]) -> Check:
+    if not health and configured:
+        fix = "start Airflow, or correct AIRFLOW__API__BASE_URL; schedules need it, this command line does not"
+        return Check("airflow", "warning", f"{url} does not answer", fix)
+    if not health:
+        fix = "to have it checked, name it in AIRFLOW__API__BASE_URL"
+        return Check("airflow", "skipped", f"nothing answers at {url}", fix)
+    states = {name: part.get("status") for name, part in health.items() if isinstance(part, dict)}
+    # A part without a status was never started; only the scheduler has to be.
+    if ill := [name for name, status in states.items() if status != "healthy" and (status or name == "scheduler")]:
+        fix = f"start it (`airflow {ill[0].replace('_', '-')}`), or see in its log why it ended"
+        return Check("airflow", "warning", f"{url}: {', '.join(ill)} not healthy", fix)
+    if not configured:
+        fix = f"set AIRFLOW__API__BASE_URL={url}, or links in alerts lead nowhere"
+        return Check("airflow", "warning", f"{url} answers, but no base_url is set", fix)
+    return Check("airflow", "ok", f"{url}: {', '.join(name for name, status in states.items() if status)} healthy")
+
+
+def _pool(deployment: Any, setting: settings.Setting, airflow_runs: bool) -> Check:
+    pool, name = setting.get(), f"pool {setting.get()}"
+    if pool == "default_pool":
+        return Check(name, "ok", "exists in every Airflow")
+    if not airflow_runs:
+        return Check(name, "skipped", "cannot be asked while Airflow does not run")
+    try:
+        exists = deployment.pool_exists(pool)
+    except Exception as error:  # no rights, or no way, to Airflow's metadata from here
+        return Check(name, "skipped", f"cannot be asked from here ({type(error).__name__})")
+    if exists:
+        return Check(name, "ok", "exists")
+    fix = f"create it (`airflow pools set {pool} 4 'upstream requests'`), or set {setting.env} to one that exists"
+    return Check(name, "failed", "does not exist: tasks in it never start", fix)

@@ -1,0 +1,26 @@
+"""What the Airflow installed here says about itself."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from airflow.configuration import conf
+
+
+def api_base_url() -> tuple[str, bool]:
+    """Address of the API server (Airflow 2: the webserver), and whether it is configured or guessed from its port."""
+    section, port = ("api", "port") if version("apache-airflow") >= "3" else ("webserver", "web_server_port")
+    url = conf.get(section, "base_url", fallback=None)
+    return (url.rstrip("/"), True) if url else (f"http://localhost:{conf.get(section, port, fallback='8080')}", False)
+
+
+def health_path() -> str:
+    """Where that server tells how its parts are."""
+    return "/api/v2/monitor/health" if version("apache-airflow") >= "3" else "/health"
+
+
+def pool_exists(name: str) -> bool:
+    """Whether Airflow's metadata has this pool; raises whatever SQLAlchemy does where they cannot be asked."""
+    from airflow.models.pool import Pool
+
+    return Pool.get_pool(name) is not None
