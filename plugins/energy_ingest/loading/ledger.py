@@ -239,8 +239,8 @@ def _storable(value: Any) -> Any:
 
 
 def _note_drift(connection: psycopg.Connection, job: Job, staged: Staged) -> None:
-    for name in sorted(staged.unknown_fields):
+    if staged.unknown_fields:
         connection.execute(
-            "INSERT INTO ledger.drift (dataset, field, first_job_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            [job.dataset.name, name, job.job_id],
+            "INSERT INTO ledger.drift (dataset, field, first_job_id) SELECT %s, unnest(%s), %s ON CONFLICT DO NOTHING",
+            [job.dataset.name, [_storable(name) for name in sorted(staged.unknown_fields)], job.job_id],
         )
