@@ -241,6 +241,7 @@ def _storable(value: Any) -> Any:
 def _note_drift(connection: psycopg.Connection, job: Job, staged: Staged) -> None:
     if staged.unknown_fields:
         connection.execute(
-            "INSERT INTO ledger.drift (dataset, field, first_job_id) SELECT %s, unnest(%s), %s ON CONFLICT DO NOTHING",
+            "INSERT INTO ledger.drift (dataset, field, first_job_id) SELECT %s, unnest(%s::text[]), %s"
+            " ON CONFLICT DO NOTHING",
             [job.dataset.name, [_storable(name) for name in sorted(staged.unknown_fields)], job.job_id],
         )
