@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Final
 
 import requests
-import tenacity
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
 from airflow.providers.http.hooks.http import HttpHook
 
 from energy_ingest import settings
 from energy_ingest.catalog import Upstream
 from energy_ingest.errors import Misconfigured, Rejected, Retryable
+from energy_ingest.retrying import retry_after, retrying
 from energy_ingest.sources import Request
 
 CHUNK: Final = 2**20
 ATTEMPTS: Final = 4
-LONGEST_WAIT: Final = 120.0
-"""Seconds; a source that asks for more is left to Airflow's own retry."""
 
 _PATIENT: Final = {408, 425, 429, 500, 502, 503, 504}
 _WRONG_ADDRESS: Final = {401, 403, 404, 405, 407}
@@ -74,14 +69,7 @@ class UpstreamHook(HttpHook):
             response.close()
 
     def _send(self, request: Request, pace: Callable[[], None]) -> requests.Response:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_worth_waiting_for),
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
-            wait=_wait,
-            before_sleep=tenacity.before_sleep_log(logging.getLogger(__name__), logging.WARNING),
-            reraise=True,
-        )
-        return retrying(self._send_once, request, pace)
+        return retrying(ATTEMPTS)(self._send_once, request, pace)
 
     def _send_once(self, request: Request, pace: Callable[[], None]) -> requests.Response:
         pace()
@@ -95,7 +83,9 @@ class UpstreamHook(HttpHook):
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise Retryable(f"{self.base_url} does not answer ({type(error).__name__}): is it down, or the network?") from error
+            raise Retryable(
+                f"{self.base_url} does not answer ({type(error).__name__}): is it down, or the network?"
+            ) from error
         if response.status_code != requests.codes.ok:
             with response:
                 raise _refusal(response, request)
@@ -105,39 +95,14 @@ class UpstreamHook(HttpHook):
         return f"energy-ingest/{settings.CODE_VERSION.get()} (Apache Airflow; energy-market data loader)"
 
 
-def _worth_waiting_for(error: BaseException) -> bool:
-    return isinstance(error, Retryable) and (error.retry_after or 0) <= LONGEST_WAIT
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    """What the source asks for, else exponential back-off with jitter: about 1, 2, 4 seconds."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = getattr(error, "retry_after", None)
-    if asked is not None:
-        return float(asked)
-    return float(tenacity.wait_exponential_jitter(initial=1, max=30)(state))
-
-
 def _refusal(response: requests.Response, request: Request) -> Retryable | Rejected | Misconfigured:
     status, said = response.status_code, _excerpt(response)
     what = f"{request} was answered with {status}{said}"
     if status in _PATIENT:
-        return Retryable(f"{what}; it is asked again", _retry_after(response.headers.get("Retry-After")))
+        return Retryable(f"{what}; it is asked again", retry_after(response.headers.get("Retry-After")))
     if status in _WRONG_ADDRESS or response.is_redirect:
         return Misconfigured(f"{what}: check host and login of the Airflow connection, and whether the API moved")
     return Rejected(f"{what}: the request itself is wrong; it is not repeated")
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds from a Retry-After header: a number or an HTTP date (RFC 9110, 10.2.3)."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
 
 
 def _excerpt(response: requests.Response) -> str:
