@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from energy_ingest import clock, settings
 from energy_ingest.contracts import Column, Contract
 from energy_ingest.errors import Misconfigured
+from energy_ingest.projection import Points, Projection, Scaled
 from energy_ingest.sources import Scope
 from energy_ingest.windows import Publication, Window, after_end, after_weekdays, settlement_windows
 
@@ -43,7 +44,8 @@ class Dataset:
 
     `max_span` bounds the windows of one request; `restated_after` are ages (after the window's end) at which the source
     restates values; `member_column` names the members that each window must have, `scope` gives those configured.
-    `stamps_end`: the source's time stamp is the end of the half hour, not its start.
+    `stamps_end`: the source's time stamp is the end of the half hour, not its start. `influx` is the dataset's place in
+    InfluxDB, None for none.
     """
 
     name: str
@@ -63,11 +65,17 @@ class Dataset:
     stamps_end: bool = False
     version_column: str | None = None
     cadence: timedelta = _day
+    influx: Projection | None = None
 
     @property
     def time_column(self) -> str:
         """First part of the key; a window's rows lie side by side in its index."""
         return self.contract.key[0]
+
+    @property
+    def influx_points(self) -> tuple[Points, ...]:
+        """What each row becomes in InfluxDB, by the mapping in force; nothing for a dataset that is not projected."""
+        return self.influx.points(self.name, self.contract) if self.influx else ()
 
     def expected_items(self, window: Window, scope: Scope) -> int:
         """How many items a complete window has: settlement periods, times the members that each must have."""
@@ -268,6 +276,22 @@ SYSTEM_PRICES: Final = Dataset(
     max_span=_day + timedelta(hours=1),
     scope=_whole,
     version_column="created_at",
+    influx=Projection(
+        compat=(
+            Points(
+                "DISEBSP",
+                tags={"settlementDate": "settlement_date"},
+                fields={
+                    "systemSellPrice": "system_sell_price_gbp_per_mwh",
+                    "netImbalanceVolume": "net_imbalance_volume_mwh",
+                    "totalAcceptedOfferVolume": "total_accepted_offer_volume_mwh",
+                    "totalAcceptedBidVolume": "total_accepted_bid_volume_mwh",
+                    "totalAdjustmentSellVolume": "total_adjustment_sell_volume_mwh",
+                    "totalAdjustmentBuyVolume": "total_adjustment_buy_volume_mwh",
+                },
+            ),
+        )
+    ),
 )
 
 MARKET_INDEX: Final = Dataset(
@@ -304,6 +328,16 @@ MARKET_INDEX: Final = Dataset(
     scope=_whole,
     member_column="data_provider",
     members=("APXMIDP", "N2EXMIDP"),
+    influx=Projection(
+        tags=("data_provider",),
+        compat=(
+            Points(
+                "MIDP",
+                tags={"settlementDate": "settlement_date", "dataProvider": "data_provider"},
+                fields={"settlementPeriod": "settlement_period", "price": "price_gbp_per_mwh", "volume": "volume_mwh"},
+            ),
+        ),
+    ),
 )
 
 B1610: Final = Dataset(
@@ -355,6 +389,25 @@ B1610: Final = Dataset(
     member_column="bm_unit",
     member_param="bmUnit",
     stamps_end=True,
+    influx=Projection(
+        tags=("bm_unit", "national_grid_bm_unit", "psr_type"),
+        extra={"average_mw": Scaled("quantity_mwh", 2)},
+        compat=(
+            Points(
+                "B1610",
+                tags={
+                    "psrType": "psr_type",
+                    "bmUnit": "bm_unit",
+                    "nationalGridBmUnitId": "national_grid_bm_unit",
+                    "settlementDate": "settlement_date",
+                    "settlementPeriod": "settlement_period",
+                },
+                constants={"dataset": "B1610"},
+                fields={"Gen_MV_MW": "quantity_mwh"},  # MWh in spite of its name
+                shift=clock.HALF_HOUR,
+            ),
+        ),
+    ),
 )
 
 DATASETS: Final = {dataset.name: dataset for dataset in (SYSTEM_PRICES, MARKET_INDEX, B1610)}

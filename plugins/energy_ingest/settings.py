@@ -64,6 +64,13 @@ DUE_LIMIT = Setting(
 )
 RETRY_SECONDS = Setting("ENERGY_RETRY_SECONDS", "300", "First delay before Airflow retries a task; doubles each time.")
 ELEXON_POOL = Setting("ENERGY_ELEXON_POOL", "default_pool", "Airflow pool of the Elexon tasks; it must exist.")
+INFLUX_BATCH = Setting("ENERGY_INFLUX_BATCH", "5000", "Points in one write request to InfluxDB.")
+INFLUX_MAPPING = Setting(
+    "ENERGY_INFLUX_MAPPING",
+    "lean",
+    "Mapping to InfluxDB: `lean`, `compat` or `both`; for one dataset such as `lean,elexon_b1610=both`.",
+)
+INFLUX_MINUTES = Setting("ENERGY_INFLUX_MINUTES", "30", "Longest time that a run works on what waits for InfluxDB.")
 CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")
 
 SETTINGS = tuple(value for value in globals().values() if isinstance(value, Setting))
