@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
 import psycopg
@@ -33,14 +34,28 @@ def warehouse_template(pg_server: postgres.Server) -> dict[str, str]:
     return urls
 
 
+@pytest.fixture(scope="session")
+def new_warehouse(
+    pg_server: postgres.Server, warehouse_template: dict[str, str]
+) -> Callable[[], AbstractContextManager[dict[str, str]]]:
+    """Makes clones of the template: the URL of each role; dropped afterwards, whoever is still connected."""
+
+    @contextmanager
+    def clone() -> Iterator[dict[str, str]]:
+        name = f"warehouse_{next(_numbers)}"
+        with psycopg.connect(pg_server.dsn, autocommit=True) as admin:
+            _clone(admin, name)
+            yield {role: urlsplit(url)._replace(path=f"/{name}").geturl() for role, url in warehouse_template.items()}
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    return clone
+
+
 @pytest.fixture
-def warehouse(pg_server: postgres.Server, warehouse_template: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A fresh clone of the template: the URL of each role; dropped after the test, whoever is still connected."""
-    name = f"warehouse_{next(_numbers)}"
-    with psycopg.connect(pg_server.dsn, autocommit=True) as admin:
-        _clone(admin, name)
-        yield {role: urlsplit(url)._replace(path=f"/{name}").geturl() for role, url in warehouse_template.items()}
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+def warehouse(new_warehouse: Callable[[], AbstractContextManager[dict[str, str]]]) -> Iterator[dict[str, str]]:
+    """A warehouse of this test's own: the URL of each role."""
+    with new_warehouse() as urls:
+        yield urls
 
 
 @pytest.fixture
