@@ -197,6 +197,7 @@ def _finish_values(
     job: Job, staged: Staged, loaded: Loaded, actual: int, kept: Kept, retrieved_at: datetime
 ) -> Mapping[str, object]:
     past_deadline = retrieved_at >= job.dataset.publication.deadline(job.window)
+    changed = bool(loaded.inserted or loaded.revised)
     return {
         **job.place,
         **asdict(loaded.outcome),
@@ -210,7 +211,8 @@ def _finish_values(
         "expected": job.dataset.expected_items(job.window, job.scope),
         "actual": actual,
         "empty": past_deadline and not actual and not loaded.received,
-        "changed": bool(loaded.inserted or loaded.revised),
+        "changed": changed,
+        "to_influx": changed and job.dataset.influx is not None,
         "source_version": ", ".join(sorted(staged.versions)) or None,
         "request": kept.meta.request,
         "sha256": kept.meta.sha256,

@@ -10,7 +10,7 @@ WITH answer AS (
       total_rows = %(received)s, processed_rows = %(received)s, inserted_rows = %(inserted)s, revised_rows = %(revised)s,
       unchanged_rows = %(unchanged)s, quarantined_rows = %(quarantined)s, duplicate_rows = %(duplicates)s,
       request = %(request)s, response_sha256 = %(sha256)s, response_bytes = %(bytes)s, archive_path = %(path)s,
-      retrieved_at = %(retrieved_at)s
+      retrieved_at = %(retrieved_at)s, influx_pending = %(to_influx)s
   WHERE job_id = %(job_id)s
 ), closed AS (
   UPDATE ledger.quarantine
@@ -28,6 +28,7 @@ SET state = %(state)s, reason = %(reason)s, expected = %(expected)s, next_due_at
     last_published_at = CASE WHEN %(changed)s THEN greatest(last_published_at, %(retrieved_at)s) ELSE last_published_at END,
     source_version = CASE WHEN is_newest THEN coalesce(%(source_version)s, source_version) ELSE source_version END,
     response_sha256 = CASE WHEN is_newest THEN %(sha256)s ELSE response_sha256 END,
+    influx_state = CASE WHEN %(to_influx)s THEN 'pending' ELSE influx_state END,
     last_job_id = %(job_id)s
 FROM answer
 WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s
