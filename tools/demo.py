@@ -110,11 +110,6 @@ class Demo:
         return self._finished(rows)
 
     def _start(self) -> None:
-        env = self.stack.folder / "env"
-        wanted = f"ENERGY_START={self.catch_up.first}"
-        if env.exists() and wanted not in env.read_text() and any(self.stack.status().values()):
-            console.print("Other dates than last time: the stack restarts.")
-            self.stack.stop()
         console.print("Starting PostgreSQL, the upstream twin and Airflow ...")
         self.stack.start()
 

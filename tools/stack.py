@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -73,7 +74,7 @@ class Stack:
         self.ports: dict[str, int] = state.get("ports", {})
         self.secrets: dict[str, str] = state.get("secrets", {})
         self.processes: dict[str, dict[str, float]] = state.get("processes", {})
-        self.migrated: str = state.get("migrated", "")
+        self.schemas: dict[str, str] = state.get("schemas", {})
         self._token = ""
 
     # --- what the stack is -------------------------------------------------------------------------------------------
@@ -95,11 +96,24 @@ class Stack:
 
     def warehouse_urls(self) -> dict[str, str]:
         """URL per role: of the user's own warehouse if WAREHOUSE_URL is set, else of the embedded one."""
-        own = self.settings.get("WAREHOUSE_URL") or os.environ.get("WAREHOUSE_URL")
-        if own:
+        if own := self._own_warehouse():
             owner, reader = (os.environ.get(f"WAREHOUSE_{role}_URL", own) for role in ("OWNER", "READER"))
             return dict(zip(WAREHOUSE_ROLES, (owner, own, reader), strict=True))
         return {role: self._database_url("warehouse", role) for role in WAREHOUSE_ROLES}
+
+    def _own_warehouse(self) -> str:
+        url = self.settings.get("WAREHOUSE_URL") or os.environ.get("WAREHOUSE_URL", "")
+        # a shell that sourced our `env` names the embedded one
+        is_embedded = "postgres" in self.ports and url == self._database_url("warehouse", "energy_loader")
+        return "" if is_embedded else url
+
+    @property
+    def metadata(self) -> str:
+        """Airflow's database: one per warehouse, because what Airflow remembers as done is true of that one only."""
+        if not (own := self._own_warehouse()):
+            return "airflow"
+        place = {name: value for name, value in conninfo_to_dict(own).items() if name in ("host", "port", "dbname")}
+        return f"airflow_{hashlib.sha256(json.dumps(place, sort_keys=True).encode()).hexdigest()[:8]}"
 
     def env(self) -> dict[str, str]:
         """Every variable that a process of this stack needs on top of the machine's own."""
@@ -116,7 +130,8 @@ class Stack:
             "PYTHONPATH": str(ROOT / "plugins"),
             "PYTHONWARNINGS": "ignore",  # the Airflow CLI would mix warnings into what it prints
         }
-        return {**own, **self._airflow_env(), **self.settings}
+        users = {name: value for name, value in os.environ.items() if name.startswith(("ENERGY_", "AIRFLOW_CONN_"))}
+        return {**users, **own, **self._airflow_env(), **self.settings}
 
     def environment(self) -> dict[str, str]:
         """The environment of a process of this stack: the machine's, less the settings of other Airflows, and ours."""
@@ -146,7 +161,9 @@ class Stack:
             "API__WORKERS": 1,
             "API__SECRET_KEY": self.secrets["api_secret_key"],
             "API_AUTH__JWT_SECRET": self.secrets["jwt_secret"],
-            "DATABASE__SQL_ALCHEMY_CONN": self._database_url("airflow", "airflow").replace("://", "+psycopg2://", 1),
+            "DATABASE__SQL_ALCHEMY_CONN": self._database_url(self.metadata, "airflow").replace(
+                "://", "+psycopg2://", 1
+            ),
             "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 5,
             "DAG_PROCESSOR__REFRESH_INTERVAL": 10,  # a new or changed DAG file shows within seconds,
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 300,  # an unchanged one costs nothing meanwhile
@@ -177,7 +194,7 @@ class Stack:
         if not server.is_running():
             server.start(max_wal_size="2GB", jit="off")
         # A local stack may forget the last moments of Airflow's metadata in a power cut, but not of the warehouse.
-        postgres.create_database(server, "airflow", "airflow", self.secrets["airflow"], synchronous_commit="off")
+        postgres.create_database(server, self.metadata, "airflow", self.secrets["airflow"], synchronous_commit="off")
         postgres.create_warehouse(server, self.secrets)
         self.launch("twin")
         self._migrate()
@@ -199,14 +216,28 @@ class Stack:
         for name in (*WAREHOUSE_ROLES, "airflow", "postgres", "api_secret_key", "jwt_secret", ADMIN):
             self.secrets.setdefault(name, new_password())
         self.secrets.setdefault("fernet_key", base64.urlsafe_b64encode(os.urandom(32)).decode())
+        self._choose_ports()
+        if self._env_changed() and any(self.status().values()):
+            self.say("The settings are not those it was started with: the stack restarts.")
+            self.stop()
+            self._choose_ports()
+        self._save()
+        write_private(home / "passwords.json", json.dumps({ADMIN: self.password}))
+        write_private(self.folder / "env", self._env_file())
+        return self._server()
+
+    def _choose_ports(self) -> None:
         runs = self.status()
         for name, part in (("airflow", "api-server"), ("postgres", "postgres"), ("twin", "twin")):
             if not runs[part]:
                 self.ports[name] = free_port(self.ports.get(name, PREFERRED_PORTS[name]))
-        self._save()
-        write_private(home / "passwords.json", json.dumps({ADMIN: self.password}))
-        write_private(self.folder / "env", "".join(f"export {k}={shlex.quote(v)}\n" for k, v in self.env().items()))
-        return self._server()
+
+    def _env_file(self) -> str:
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.env().items())
+
+    def _env_changed(self) -> bool:
+        path = self.folder / "env"
+        return path.exists() and path.read_text() != self._env_file()
 
     def _server(self) -> postgres.Server:
         return postgres.at(self.folder / "postgres", self.ports.get("postgres", 0), self.secrets.get("postgres", ""))
@@ -215,12 +246,12 @@ class Stack:
         """Bring both schemas up to date, at the same time: Airflow's takes seconds, nearly all of it imports."""
         airflow = importlib.metadata.version("apache-airflow")
         process = None
-        if self.migrated != airflow:
+        if self.schemas.get(self.metadata) != airflow:
             process = self._spawn("airflow-migrate", [str(BIN / "airflow"), "db", "migrate"])
         schema.migrate(self.warehouse_urls()["energy_owner"])
         if process and process.wait():
             raise self._failure("airflow-migrate", f"failed with exit code {process.returncode}")
-        self.migrated = airflow
+        self.schemas[self.metadata] = airflow
         self._save()
 
     def launch(self, name: str) -> None:
@@ -261,7 +292,7 @@ class Stack:
         return self.folder / "logs" / f"{name}.log"
 
     def _save(self) -> None:
-        state = {key: getattr(self, key) for key in ("ports", "secrets", "processes", "migrated")}
+        state = {key: getattr(self, key) for key in ("ports", "secrets", "processes", "schemas")}
         write_private(self.folder / "state.json", json.dumps(state, indent=1))
 
     # --- is it well? -------------------------------------------------------------------------------------------------

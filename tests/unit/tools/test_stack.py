@@ -67,15 +67,36 @@ def test_taken_port_is_replaced_and_the_choice_remembered(stack):
     assert stack.env()["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"http://127.0.0.1:{chosen}/execution/"
 
 
-def test_own_warehouse_replaces_the_embedded_one_and_metadata_stays(stack, monkeypatch):
-    embedded = stack.env()
+def test_own_warehouse_replaces_the_embedded_one_and_has_its_own_metadata(stack, monkeypatch):
+    assert stack.metadata == "airflow"
     monkeypatch.setenv("WAREHOUSE_URL", "postgresql://me:pw@db.test/energy")
     monkeypatch.setenv("WAREHOUSE_OWNER_URL", "postgresql://boss:pw@db.test/energy")
     env = stack.env()
     assert env["AIRFLOW_CONN_ENERGY_WAREHOUSE"] == "postgresql://me:pw@db.test/energy"
     assert env["AIRFLOW_CONN_ENERGY_WAREHOUSE_OWNER"] == "postgresql://boss:pw@db.test/energy"
     assert env["WAREHOUSE_READER_URL"] == "postgresql://me:pw@db.test/energy"
-    assert env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == embedded["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
+    metadata = stack.metadata
+    assert env["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith(f"@127.0.0.1:{stack.ports['postgres']}/{metadata}")
+    monkeypatch.setenv("WAREHOUSE_URL", "postgresql://me:a-new-password@db.test/energy")
+    assert stack.metadata == metadata
+    monkeypatch.setenv("WAREHOUSE_URL", "postgresql://me:pw@db.test/another")
+    assert stack.metadata not in (metadata, "airflow")
+
+
+def test_shell_that_sourced_env_means_the_embedded_warehouse(stack, monkeypatch):
+    before = stack.env()
+    monkeypatch.setenv("WAREHOUSE_URL", before["WAREHOUSE_URL"])
+    assert stack.env() == before
+
+
+def test_other_settings_restart_what_runs(stack, monkeypatch):
+    stack.launch("twin")
+    stack._prepare()
+    assert stack.is_alive("twin")
+    monkeypatch.setenv("ENERGY_START", "2020-02-02")
+    stack._prepare()
+    assert not stack.is_alive("twin")
+    assert "ENERGY_START=2020-02-02" in (stack.folder / "env").read_text()
 
 
 def test_settings_of_another_airflow_do_not_leak_in(stack, monkeypatch):
