@@ -46,8 +46,8 @@ class Setting:
         return int(self.get())
 
     def get_list(self) -> tuple[str, ...]:
-        """The value as a comma-separated list; blanks, empty and repeated items are dropped."""
-        return tuple(dict.fromkeys(item.strip() for item in self.get().split(",") if item.strip()))
+        """The value as a comma-separated list, blanks and empty items dropped."""
+        return tuple(item.strip() for item in self.get().split(",") if item.strip())
 
 
 START = Setting("ENERGY_START", "2024-01-01", "First settlement date (or gas day) that catch-up loads.")
