@@ -82,7 +82,7 @@ def plan(
         rows.append((item.dataset, item.windows, item.complete, _states(item.explained), item.requests, *guess))
     output.show_table(header, rows)
     if not all(item.estimate for item in plans):
-        typer.echo("No estimate where nothing was loaded yet.")
+        typer.echo("No estimate where nothing was ever loaded from the source.")
     typer.echo("\nNothing was loaded. These do:")
     for item in plans:
         typer.echo(_load_command(item.dataset, f"{span[0]}", f"{span[1]}"))

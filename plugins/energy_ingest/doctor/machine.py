@@ -11,14 +11,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from energy_ingest import settings
+from energy_ingest import catalog, settings
 from energy_ingest.doctor.report import Check, Report, Status
 from energy_ingest.errors import Misconfigured
 
 PACKAGES: Final = ("apache-airflow", "apache-airflow-providers-common-compat", "polars", "psycopg", "alembic", "typer")
 TESTED_AIRFLOW: Final = ("2.11", "3.2", "3.3")
 DATES: Final = (settings.START, settings.UNTIL)
-NUMBERS: Final = (settings.CONCURRENCY, settings.DUE_LIMIT, settings.RETRY_SECONDS)
 NO_SPACE: Final = 2**29
 LOW_SPACE: Final = 5 * 2**30
 """Bytes free on the archive's disk."""
@@ -51,9 +50,14 @@ def configuration(_: Report) -> Iterator[Check]:
     problems = []
     for setting in settings.SETTINGS:
         try:
-            setting.get_date() if setting in DATES else setting.get_int() if setting in NUMBERS else setting.get()
+            setting.get_date() if setting in DATES else setting.get_int() if setting.default.isdecimal() else None
         except Misconfigured as error:
             problems.append(Check("settings", "failed", str(error), f"{setting.env}: {setting.doc}"))
+    for dataset in catalog.DATASETS.values():
+        try:
+            dataset.scope()
+        except Misconfigured as error:
+            problems.append(Check("settings", "failed", str(error), f"without it {dataset.name} is not loaded"))
     if "" < settings.UNTIL.get() < settings.START.get():
         found = f"{settings.UNTIL.env}={settings.UNTIL.get()} is before {settings.START.env}={settings.START.get()}"
         problems.append(Check("settings", "failed", found, "swap the two dates, or unset the last one"))

@@ -54,7 +54,7 @@ def plan(connection: psycopg.Connection, dataset: Dataset, span: tuple[date, dat
         cost = connection.execute(
             statement("ledger/history"), {"dataset": dataset.name, "scope": known.scope}
         ).fetchone()
-    requests = sum(1 for _ in pack(windows, dataset.max_span))
+    requests = sum(1 for _ in pack(windows, dataset.span(dataset.scope())))
     estimate = _estimate(dataset, windows, requests, *cost) if cost else None
     return Plan(dataset.name, known.scope, len(windows), known.complete, known.explained, requests, estimate)
 
