@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -181,10 +181,13 @@ class _Loading:
         figures += [time.perf_counter() - began, _children_cpu() - client, self._server_cpu() - server]
 
     def _server_cpu(self) -> float:
+        """Of the postmaster, of backends that ended and were reaped by it, and of those that run."""
         postmaster = psutil.Process(int((self._server.datadir / "postmaster.pid").read_text().split()[0]))
-        times = postmaster.cpu_times()
-        alive = sum(sum(child.cpu_times()[:2]) for child in postmaster.children(recursive=True))
-        return times.user + times.system + times.children_user + times.children_system + alive
+        total = sum(postmaster.cpu_times()[:4])
+        for child in postmaster.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                total += sum(child.cpu_times()[:2])
+        return total
 
 
 def _worker(first: date, last: date) -> None:
@@ -197,8 +200,15 @@ def _worker(first: date, last: date) -> None:
         cpu, began = time.process_time(), time.perf_counter()
         summary = loader.load(list(DATASET.windows(first, last)))
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(asdict(Figures(summary.count("received"), wall, cpu, 0.0, peak))))
+    print(json.dumps(asdict(Figures(summary.count("received"), wall, cpu, 0.0, _peak_mb()))))
+
+
+def _peak_mb() -> float:
+    """Most memory this process ever had; Linux's `ru_maxrss` would count what its parent had when it was forked."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 def _report_loading(measured: dict[str, list[Figures]], days: int) -> bool:
