@@ -156,8 +156,15 @@ _SETTLEMENT: Final = (
         high=50,
     ),
 )
-_PRICE: Final = {"low": -100_000.0, "high": 100_000.0}
-_VOLUME: Final = {"low": -1_000_000.0, "high": 1_000_000.0}
+
+
+def _price(name: str, source: str, doc: str = "£/MWh", *, nullable: bool = False) -> Column:
+    return Column(name, "exact", source, doc, nullable, low=-1e5, high=1e5)
+
+
+def _volume(name: str, source: str, doc: str = "MWh", *, nullable: bool = False) -> Column:
+    return Column(name, "exact", source, doc, nullable, low=-1e6, high=1e6)
+
 
 SYSTEM_PRICES: Final = Dataset(
     name="elexon_system_prices",
@@ -177,14 +184,8 @@ SYSTEM_PRICES: Final = Dataset(
             Column(
                 "created_at", "instant", "createdDateTime", "when Elexon computed these values, UTC", compared=False
             ),
-            Column("system_sell_price_gbp_per_mwh", "exact", "systemSellPrice", "£/MWh; negative is normal", **_PRICE),
-            Column(
-                "system_buy_price_gbp_per_mwh",
-                "exact",
-                "systemBuyPrice",
-                "£/MWh; equals the sell price since 2015",
-                **_PRICE,
-            ),
+            _price("system_sell_price_gbp_per_mwh", "systemSellPrice", "£/MWh; negative is normal"),
+            _price("system_buy_price_gbp_per_mwh", "systemBuyPrice", "£/MWh; equals the sell price since 2015"),
             Column("bsad_defaulted", "boolean", "bsadDefaulted", "balancing services adjustment data were defaulted"),
             Column(
                 "price_derivation_code",
@@ -193,82 +194,20 @@ SYSTEM_PRICES: Final = Dataset(
                 "how the price was derived (P short, N long)",
                 nullable=True,
             ),
-            Column(
-                "reserve_scarcity_price_gbp_per_mwh", "exact", "reserveScarcityPrice", "£/MWh", nullable=True, **_PRICE
-            ),
-            Column("net_imbalance_volume_mwh", "exact", "netImbalanceVolume", "MWh; positive: system short", **_VOLUME),
-            Column(
-                "sell_price_adjustment_gbp_per_mwh", "exact", "sellPriceAdjustment", "£/MWh", nullable=True, **_PRICE
-            ),
-            Column("buy_price_adjustment_gbp_per_mwh", "exact", "buyPriceAdjustment", "£/MWh", nullable=True, **_PRICE),
-            Column("replacement_price_gbp_per_mwh", "exact", "replacementPrice", "£/MWh", nullable=True, **_PRICE),
-            Column(
-                "replacement_price_reference_volume_mwh",
-                "exact",
-                "replacementPriceReferenceVolume",
-                "MWh",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_accepted_offer_volume_mwh",
-                "exact",
-                "totalAcceptedOfferVolume",
-                "MWh, 0 or more",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_accepted_bid_volume_mwh",
-                "exact",
-                "totalAcceptedBidVolume",
-                "MWh, 0 or less",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_adjustment_sell_volume_mwh",
-                "exact",
-                "totalAdjustmentSellVolume",
-                "MWh",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_adjustment_buy_volume_mwh", "exact", "totalAdjustmentBuyVolume", "MWh", nullable=True, **_VOLUME
-            ),
-            Column(
-                "total_tagged_accepted_offer_volume_mwh",
-                "exact",
-                "totalSystemTaggedAcceptedOfferVolume",
-                "MWh",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_tagged_accepted_bid_volume_mwh",
-                "exact",
-                "totalSystemTaggedAcceptedBidVolume",
-                "MWh",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_tagged_adjustment_sell_volume_mwh",
-                "exact",
-                "totalSystemTaggedAdjustmentSellVolume",
-                "MWh",
-                nullable=True,
-                **_VOLUME,
-            ),
-            Column(
-                "total_tagged_adjustment_buy_volume_mwh",
-                "exact",
-                "totalSystemTaggedAdjustmentBuyVolume",
-                "MWh",
-                nullable=True,
-                **_VOLUME,
-            ),
+            _price("reserve_scarcity_price_gbp_per_mwh", "reserveScarcityPrice", nullable=True),
+            _volume("net_imbalance_volume_mwh", "netImbalanceVolume", "MWh; positive: system short"),
+            _price("sell_price_adjustment_gbp_per_mwh", "sellPriceAdjustment", nullable=True),
+            _price("buy_price_adjustment_gbp_per_mwh", "buyPriceAdjustment", nullable=True),
+            _price("replacement_price_gbp_per_mwh", "replacementPrice", nullable=True),
+            _volume("replacement_price_reference_volume_mwh", "replacementPriceReferenceVolume", nullable=True),
+            _volume("total_accepted_offer_volume_mwh", "totalAcceptedOfferVolume", "MWh, 0 or more", nullable=True),
+            _volume("total_accepted_bid_volume_mwh", "totalAcceptedBidVolume", "MWh, 0 or less", nullable=True),
+            _volume("total_adjustment_sell_volume_mwh", "totalAdjustmentSellVolume", nullable=True),
+            _volume("total_adjustment_buy_volume_mwh", "totalAdjustmentBuyVolume", nullable=True),
+            _volume("total_tagged_accepted_offer_volume_mwh", "totalSystemTaggedAcceptedOfferVolume", nullable=True),
+            _volume("total_tagged_accepted_bid_volume_mwh", "totalSystemTaggedAcceptedBidVolume", nullable=True),
+            _volume("total_tagged_adjustment_sell_volume_mwh", "totalSystemTaggedAdjustmentSellVolume", nullable=True),
+            _volume("total_tagged_adjustment_buy_volume_mwh", "totalSystemTaggedAdjustmentBuyVolume", nullable=True),
         ),
     ),
     publication=Publication(due=after_end(timedelta(minutes=30)), grace=_day, poll=timedelta(minutes=30)),
@@ -310,7 +249,7 @@ MARKET_INDEX: Final = Dataset(
                 "stamp", "text", "startTime", "UTC start of the period, checked against date and period", loaded=False
             ),
             Column("data_provider", "text", "dataProvider", "APXMIDP or N2EXMIDP"),
-            Column("price_gbp_per_mwh", "exact", "price", "£/MWh; negative is normal", **_PRICE),
+            _price("price_gbp_per_mwh", "price", "£/MWh; negative is normal"),
             Column(
                 "volume_mwh",
                 "exact",
@@ -377,7 +316,8 @@ B1610: Final = Dataset(
                 "quantity",
                 "metered volume, MWh in the half hour; positive: export",
                 nullable=True,
-                **_VOLUME,
+                low=-1e6,
+                high=1e6,
             ),
         ),
         ignored=("dataset",),
