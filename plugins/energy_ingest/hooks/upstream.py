@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, Connection
@@ -43,15 +44,15 @@ class UpstreamHook(HttpHook):
             return super().get_connection(conn_id)
         except AirflowNotFoundException:
             if conn_id != cls.upstream.conn_id:
-                raise
+                raise Misconfigured(
+                    f"no Airflow connection {conn_id!r}: define it, or use {cls.upstream.conn_id}"
+                ) from None
             return Connection(conn_id=conn_id, conn_type="http", host=cls.upstream.host)
 
     @cached_property
     def session(self) -> requests.Session:
-        """One session per hook; it never follows redirects, so no answer can lead to another host."""
-        session = self.get_conn({"Accept": "application/json", "User-Agent": self._user_agent()})
-        session.max_redirects = 0
-        return session
+        """One session per hook."""
+        return self.get_conn({"Accept": "application/json", "User-Agent": self._user_agent()})
 
     @contextmanager
     def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Iterator[bytes]]:
@@ -80,16 +81,21 @@ class UpstreamHook(HttpHook):
                 params=list(request.params),
                 timeout=(10, float(self.merged_extra.get("timeout", 120))),
                 stream=True,
-                allow_redirects=False,
+                allow_redirects=False,  # no answer can lead to another host
             )
         except requests.RequestException as error:
             raise Retryable(
-                f"{self.base_url} does not answer ({type(error).__name__}): is it down, or the network?"
+                f"{self._address()} does not answer ({type(error).__name__}): is it down, or the network?"
             ) from error
         if response.status_code != requests.codes.ok:
             with response:
                 raise _refusal(response, request)
         return response
+
+    def _address(self) -> str:
+        """Where requests go, without a login that somebody wrote into it."""
+        url = urlsplit(self.base_url)
+        return f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
 
     def _user_agent(self) -> str:
         return f"energy-ingest/{settings.CODE_VERSION.get()} (Apache Airflow; energy-market data loader)"
@@ -106,8 +112,12 @@ def _refusal(response: requests.Response, request: Request) -> Retryable | Rejec
 
 
 def _excerpt(response: requests.Response) -> str:
-    text = response.raw.read(500, decode_content=True).decode("utf-8", "replace").strip()
-    return f": {' '.join(text.split())}" if text else ""
+    """What a refusal says; the status counts even where its text breaks off."""
+    said = b""
+    with suppress(requests.RequestException):
+        said = next(response.iter_content(500), b"")
+    text = " ".join(said.decode("utf-8", "replace").split())
+    return f": {text}" if text else ""
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:

@@ -41,5 +41,10 @@ class WarehouseHook(BaseHook):
             return database.url_from_environment(self.conn_id)
         extra = {name: str(value) for name, value in conn.extra_dejson.items() if name.startswith("ssl")}
         return make_conninfo(
-            host=conn.host, port=conn.port, user=conn.login, password=conn.password, dbname=conn.schema or "warehouse", **extra
+            host=conn.host,
+            port=conn.port,
+            user=conn.login,
+            password=conn.password,
+            dbname=conn.schema or "warehouse",
+            **extra,
         )
