@@ -133,12 +133,11 @@ def _log_to_stderr() -> None:
 
 
 def _tell(summary: Summary) -> None:
-    states = Counter(item.outcome.state for item in summary.loaded)
-    told = [*(f"{count:,} {state}" for state, count in sorted(states.items())), f"{len(summary.failed):,} failed"]
-    typer.echo(f"{summary.total:,} windows: {', '.join(told)}, {summary.left:,} not tried")
-    counts = summary.counts()
-    places = ("inserted", "revised", "unchanged", "quarantined", "duplicates")
-    typer.echo(f"{counts['received']:,} rows received = " + " + ".join(f"{counts[name]:,} {name}" for name in places))
+    states = sorted(Counter(item.outcome.state for item in summary.loaded).items())
+    told = [*states, ("failed", len(summary.failed)), ("not tried", summary.left)]
+    typer.echo(f"windows: {summary.total:,} = " + " + ".join(f"{count:,} {state}" for state, count in told))
+    counts, places = summary.counts(), ("inserted", "revised", "unchanged", "quarantined", "duplicates")
+    typer.echo(f"rows: {counts['received']:,} = " + " + ".join(f"{counts[name]:,} {name}" for name in places))
     for item in [item for item in summary.loaded if item.outcome.state != "complete"][:SHOWN]:
         typer.echo(f"{item.window.label}: {item.outcome.state}, {item.outcome.reason}")
     same: dict[str, list[Window]] = {}  # windows of one answer fail with one error
