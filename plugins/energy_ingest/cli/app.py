@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from energy_ingest.cli import load, parse, status, upkeep
+from energy_ingest.cli import influx, load, parse, status, upkeep
 from energy_ingest.cli.output import COULD_NOT_RUN, CRITICAL
 from energy_ingest.errors import IngestError
 
@@ -69,6 +69,7 @@ for command in (
     *(parse.parse, upkeep.migrate, upkeep.doctor, upkeep.version),
 ):
     app.command()(command)
+app.add_typer(influx.app, name="influx")
 
 
 def main() -> None:

@@ -130,6 +130,7 @@ def _log_to_stderr() -> None:
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.WARNING)
     logging.getLogger("energy_ingest.loading").setLevel(logging.ERROR)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 def _tell(summary: Summary) -> None:

@@ -54,7 +54,7 @@ def _cell(value: Any) -> tuple[str, bool]:
 def progress(total: int) -> Iterator[Callable[[Summary], None]]:
     """Show progress on standard error while the body runs; call what it yields with the state so far."""
     if not sys.stderr.isatty():
-        yield _plain_lines()
+        yield plain_lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -75,11 +75,11 @@ def progress(total: int) -> Iterator[Callable[[Summary], None]]:
         yield report
 
 
-def _plain_lines() -> Callable[[Summary], None]:
-    """At most one line in `REPORT_EVERY` seconds."""
+def plain_lines() -> Callable[[Any], None]:
+    """At most one line in `REPORT_EVERY` seconds, of what `progress` of a summary says."""
     last = time.monotonic()
 
-    def report(summary: Summary) -> None:
+    def report(summary: Any) -> None:
         nonlocal last
         if time.monotonic() - last >= REPORT_EVERY:
             last = time.monotonic()

@@ -10,6 +10,7 @@ import requests
 
 from energy_ingest import catalog, settings
 from energy_ingest.doctor.report import Check, Report
+from energy_ingest.errors import Misconfigured
 
 TIMEOUT: Final = 10.0
 """Seconds; who is slower is as good as down."""
@@ -30,7 +31,9 @@ def _upstream(upstream: catalog.Upstream) -> Check:
         hook = hook_for(next(item for item in catalog.DATASETS.values() if item.source is upstream))
         status = _status(hook.session, hook.base_url.rstrip("/") + upstream.health)
     except requests.RequestException as error:
-        return Check(name, "warning", f"no answer ({type(error).__name__})", fix)
+        return Check(name, "warning", f"{hook.base_url} does not answer ({type(error).__name__})", fix)
+    except Misconfigured as error:
+        return Check(name, "failed", *str(error).split(": ", 1))
     except Exception as error:  # whatever Airflow makes of a malformed connection, or its absence
         return Check(name, "failed", f"{type(error).__name__}: {error}", f"correct the connection {upstream.conn_id}")
     well = status == requests.codes.ok
@@ -52,7 +55,7 @@ def airflow(report: Report) -> Iterator[Check]:
     url, configured = deployment.api_base_url()
     health = _health(url + deployment.health_path())
     report.api_base_url = url if configured or health else None
-    yield _airflow(url, configured, health)
+    yield _airflow(url, configured, health, deployment.BASE_URL)
     yield _pool(deployment, settings.ELEXON_POOL, bool(health))
 
 
@@ -67,12 +70,12 @@ def _health(url: str) -> dict[str, Any]:
     return body if isinstance(body, dict) and "scheduler" in body else {}
 
 
-def _airflow(url: str, configured: bool, health: dict[str, Any]) -> Check:
+def _airflow(url: str, configured: bool, health: dict[str, Any], variable: str) -> Check:
     if not health and configured:
-        fix = "start Airflow, or correct AIRFLOW__API__BASE_URL; schedules need it, this command line does not"
+        fix = f"start Airflow, or correct {variable}; schedules need it, this command line does not"
         return Check("airflow", "warning", f"{url} does not answer", fix)
     if not health:
-        fix = "to have it checked, name it in AIRFLOW__API__BASE_URL"
+        fix = f"to have it checked, name it in {variable}"
         return Check("airflow", "skipped", f"nothing answers at {url}", fix)
     states = {name: part.get("status") for name, part in health.items() if isinstance(part, dict)}
     # A part without a status was never started; only the scheduler has to be.
@@ -80,7 +83,7 @@ def _airflow(url: str, configured: bool, health: dict[str, Any]) -> Check:
         fix = f"start it (`airflow {ill[0].replace('_', '-')}`), or see in its log why it ended"
         return Check("airflow", "warning", f"{url}: {', '.join(ill)} not healthy", fix)
     if not configured:
-        fix = f"set AIRFLOW__API__BASE_URL={url}, or links in alerts lead nowhere"
+        fix = f"set {variable}={url}, or links in alerts lead nowhere"
         return Check("airflow", "warning", f"{url} answers, but no base_url is set", fix)
     return Check("airflow", "ok", f"{url}: {', '.join(name for name, status in states.items() if status)} healthy")
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Final
 
 from airflow.configuration import conf
+
+SECTION: Final = "api" if version("apache-airflow") >= "3" else "webserver"
+BASE_URL: Final = f"AIRFLOW__{SECTION.upper()}__BASE_URL"
+"""The environment variable of the address."""
 
 
 def api_base_url() -> tuple[str, bool]:
     """Address of the API server (Airflow 2: the webserver), and whether it is configured or guessed from its port."""
-    section, port = ("api", "port") if version("apache-airflow") >= "3" else ("webserver", "web_server_port")
-    url = conf.get(section, "base_url", fallback=None)
-    return (url.rstrip("/"), True) if url else (f"http://localhost:{conf.get(section, port, fallback='8080')}", False)
+    if url := conf.get(SECTION, "base_url", fallback=None):
+        return url.rstrip("/"), True
+    return f"http://localhost:{conf.get(SECTION, 'port', fallback='8080')}", False
 
 
 def health_path() -> str:
     """Where that server tells how its parts are."""
-    return "/api/v2/monitor/health" if version("apache-airflow") >= "3" else "/health"
+    return "/api/v2/monitor/health" if SECTION == "api" else "/health"
 
 
 def pool_exists(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -16,17 +17,19 @@ from energy_ingest import settings
 from energy_ingest.catalog import Upstream
 from energy_ingest.errors import Misconfigured, Rejected, Retryable
 from energy_ingest.retrying import retry_after, retrying
-from energy_ingest.sources import Request
+from energy_ingest.sources import Answer, Request
 
 CHUNK: Final = 2**20
 ATTEMPTS: Final = 4
+TELLING: Final = ("content-type", "content-disposition")
+"""Headers that say what an answer is; they are kept with it."""
 
 _PATIENT: Final = {408, 425, 429, 500, 502, 503, 504}
 _WRONG_ADDRESS: Final = {401, 403, 404, 405, 407}
 
 
 class UpstreamHook(HttpHook):
-    """A paced, retrying, streaming GET on one upstream.
+    """A paced, retrying, streaming request to one upstream.
 
     Without an Airflow connection of the upstream's name, its public address is used: none of ours needs a key. A
     connection may name another host (a proxy, a rehearsal), headers, `timeout` and `verify` in its extra.
@@ -47,6 +50,10 @@ class UpstreamHook(HttpHook):
                 raise Misconfigured(
                     f"no Airflow connection {conn_id!r}: define it, or use {cls.upstream.conn_id}"
                 ) from None
+            variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+            if os.environ.get(variable):  # Airflow takes a malformed one for none; the real service is not meant then
+                example = '{"conn_type": "http", "host": "https://proxy.example"}'
+                raise Misconfigured(f"{variable} cannot be read: use JSON such as {example}") from None
             return Connection(conn_id=conn_id, conn_type="http", host=cls.upstream.host)
 
     @cached_property
@@ -55,8 +62,8 @@ class UpstreamHook(HttpHook):
         return self.get_conn({"Accept": "application/json", "User-Agent": self._user_agent()})
 
     @contextmanager
-    def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Iterator[bytes]]:
-        """Send a request and give its body in chunks.
+    def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Answer]:
+        """Send a request and give its answer, the body in chunks.
 
         Raises:
             Retryable: refused for now, or the connection broke; after our own retries.
@@ -65,7 +72,8 @@ class UpstreamHook(HttpHook):
         """
         response = self._send(request, pace)
         try:
-            yield _chunks(response)
+            headers = {name: response.headers[name] for name in TELLING if name in response.headers}
+            yield Answer(_chunks(response), headers)
         finally:
             response.close()
 
@@ -76,9 +84,12 @@ class UpstreamHook(HttpHook):
         pace()
         session = self.session
         try:
-            response = session.get(
+            response = session.request(
+                request.method,
                 self.base_url.rstrip("/") + request.path,
                 params=list(request.params),
+                data=request.body.encode() or None,
+                headers={"Content-Type": "application/json; charset=utf-8"} if request.body else None,
                 timeout=(10, float(self.merged_extra.get("timeout", 120))),
                 stream=True,
                 allow_redirects=False,  # no answer can lead to another host

@@ -255,6 +255,6 @@ def test_room_for_the_archive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, f
     ],
 )
 def test_what_airflow_says_of_itself(health: dict[str, Any], configured: bool, status: str, told: str) -> None:
-    check = services._airflow("http://airflow", configured, health)
+    check = services._airflow("http://airflow", configured, health, "AIRFLOW__API__BASE_URL")
     assert (check.status, told in check.detail) == (status, True)
     assert (check.fix is None) == (status == "ok")
