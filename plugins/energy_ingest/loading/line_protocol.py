@@ -1,0 +1,128 @@
+r"""Rows to InfluxDB line protocol, column by column. Pure.
+
+Escaping follows InfluxDB's own parser: in names and tag values a comma, blank or equals sign is escaped by one
+backslash; in text fields a quote or backslash is. What the protocol cannot say in a tag is replaced as InfluxDB's
+clients do it: line breaks and tabs by `\n`, `\r`, `\t`, a trailing backslash by backslash and blank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from energy_ingest.contracts import Kind
+from energy_ingest.projection import Points, Scaled
+
+PRECISION: Final = "us"
+"""Time stamps are microseconds, as in PostgreSQL."""
+
+_CONTROL: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_MEASUREMENT: Final = {**_CONTROL, ",": r"\,", " ": r"\ "}
+_NAME: Final = {**_MEASUREMENT, "=": r"\="}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column to read for the lines: the table's column, perhaps scaled; `is_time` ones are read in microseconds."""
+
+    column: str
+    factor: int = 1
+    is_time: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the frame."""
+        if self.is_time:
+            return f"{self.column} in us"
+        return self.column if self.factor == 1 else f"{self.column} * {self.factor}"
+
+
+def columns(points: Sequence[Points]) -> list[Field]:
+    """The columns that these points need, each once."""
+    needed = [field for one in points for field in _columns(one)]
+    return list(dict.fromkeys(needed))
+
+
+def _columns(points: Points) -> Iterator[Field]:
+    yield Field(points.time, is_time=True)
+    yield from (Field(column) for column in points.tags.values())
+    yield from (_field(source) for source in points.fields.values())
+
+
+def _field(source: str | Scaled) -> Field:
+    return Field(source.column, source.factor) if isinstance(source, Scaled) else Field(source)
+
+
+def lines(frame: pl.DataFrame, points: Points, kinds: Mapping[str, Kind]) -> pl.Series:
+    """One line per row, null for a row without any field.
+
+    `frame` has the columns of `columns`, by name: text as PostgreSQL writes it, times as 64-bit integers.
+    """
+    time = pl.col(Field(points.time, is_time=True).name) + round(points.shift.total_seconds() * 1_000_000)
+    fields = [_field_part(frame, key, _field(source), kinds) for key, source in points.fields.items()]
+    values = pl.concat_str(fields, ignore_nulls=True).str.strip_prefix(",")
+    line = pl.concat_str([_series_part(frame, points), pl.lit(" "), values, pl.lit(" "), time.cast(pl.String)])
+    return frame.select(line=pl.when(values != "").then(line))["line"]
+
+
+def _series_part(frame: pl.DataFrame, points: Points) -> pl.Expr:
+    """Measurement and tags in the order of their names, which is how InfluxDB stores them."""
+    parts: list[pl.Expr] = [pl.lit(_replaced(points.measurement, _MEASUREMENT))]
+    for key in sorted({**points.tags, **points.constants}):
+        name = f",{_replaced(key, _NAME)}="
+        if key in points.constants:
+            parts.append(pl.lit(name + escaped_tag(points.constants[key])))
+        else:
+            column = points.tags[key]
+            parts.append(pl.when(pl.col(column) != "").then(pl.concat_str(pl.lit(name), _tag(frame[column]))))
+    return pl.concat_str(parts, ignore_nulls=True)
+
+
+def _field_part(frame: pl.DataFrame, key: str, field: Field, kinds: Mapping[str, Kind]) -> pl.Expr:
+    name, value = pl.lit(f",{_replaced(key, _NAME)}="), pl.col(field.name)
+    match kinds[field.column]:
+        case "number" | "exact" | "boolean":
+            return pl.concat_str(name, value)
+        case "integer":
+            return pl.concat_str(name, value, pl.lit("i"))
+        case _:
+            return pl.concat_str(name, pl.lit('"'), _text(frame[field.name]), pl.lit('"'))
+
+
+def _tag(values: pl.Series) -> pl.Expr:
+    """A tag column, escaped where any of its values needs it."""
+    value = pl.col(values.name)
+    if not values.str.contains(r"[,= \n\r\t]|\\$").any():
+        return value
+    for plain, escaped in _NAME.items():
+        value = value.str.replace_all(plain, escaped, literal=True)
+    return value.str.replace(r"\\$", r"\ ")
+
+
+def _text(values: pl.Series) -> pl.Expr:
+    """A text field, escaped where any of its values needs it."""
+    value = pl.col(values.name)
+    if not values.str.contains(r'["\\]').any():
+        return value
+    return value.str.replace_all("\\", r"\\", literal=True).str.replace_all('"', r"\"", literal=True)
+
+
+def escaped_tag(value: str) -> str:
+    """A tag value as the protocol writes it."""
+    escaped = _replaced(value, _NAME)
+    return f"{escaped} " if escaped.endswith("\\") else escaped
+
+
+def stored_tag(value: str) -> str:
+    """What InfluxDB keeps of a tag value."""
+    kept = _replaced(value, _CONTROL)
+    return f"{kept[:-1]} " if kept.endswith("\\") else kept
+
+
+def _replaced(text: str, replacements: Mapping[str, str]) -> str:
+    for plain, written in replacements.items():
+        text = text.replace(plain, written)
+    return text
