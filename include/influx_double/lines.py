@@ -1,0 +1,151 @@
+"""Line protocol, read by the rules of InfluxDB's own parser and refused in its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+Value = float | int | str | bool
+
+_KEY: Final = re.compile(r"(?:[^ \n]|(?<=\\) )*")
+_FIELDS: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^"\n ]|(?<=\\) )*', re.DOTALL)
+_FIELD: Final = re.compile(r'((?:[^,= ]|(?<=\\)[,= ])+)=("(?:[^"\\]|\\.)*"|[^,]+)(?:,(?=.)|$)', re.DOTALL)
+_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_TRUE: Final = {"t", "T", "true", "True", "TRUE"}
+_FALSE: Final = {"f", "F", "false", "False", "FALSE"}
+_SCALE: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One parsed line; `time` is in nanoseconds."""
+
+    measurement: str
+    tags: tuple[tuple[str, str], ...]
+    fields: dict[str, Value]
+    time: int
+
+
+def parse(body: str, precision: str, now: int) -> tuple[list[Point], list[str]]:
+    """The points of a body, and what is wrong with the lines that are none."""
+    points, faults = [], []
+    for line in _lines(body):
+        try:
+            points.append(_point(line, _SCALE[precision], now))
+        except ValueError as error:
+            faults.append(f"unable to parse '{line}': {error}")
+    return points, faults
+
+
+def _lines(body: str) -> Iterator[str]:
+    """Lines; a line break in a quoted text field does not end one."""
+    at = 0
+    while at < len(body):
+        key = _KEY.match(body, at)
+        assert key  # noqa: S101 - the pattern matches nothing, too
+        end = key.end()
+        if body[end : end + 1] == " ":
+            fields = _FIELDS.match(body, end + 1)
+            end = fields.end() if fields else end
+        stop = body.find("\n", end)
+        stop = len(body) if stop < 0 else stop
+        line = body[at:stop].lstrip(" \t\0")
+        if line.strip() and not line.startswith("#"):
+            yield line
+        at = stop + 1
+
+
+def _point(line: str, scale: int, now: int) -> Point:
+    key = _KEY.match(line)
+    assert key  # noqa: S101 - see above
+    measurement, *tags = re.split(r"(?<!\\),", key[0])
+    if not measurement:
+        raise ValueError("missing measurement")
+    if key.end() >= len(line) - 1:
+        raise ValueError("missing fields")
+    found = _FIELDS.match(line, key.end() + 1)
+    rest = line[found.end() :].strip(" ") if found else ""
+    parsed = _tags(tags)
+    return Point(_unescaped(measurement, ", "), parsed, _fields(found[0] if found else ""), _time(rest, scale, now))
+
+
+def _tags(parts: list[str]) -> tuple[tuple[str, str], ...]:
+    tags = {}
+    for part in parts:
+        name, equals, value = _partition(part)
+        if not name:
+            raise ValueError("missing tag key")
+        if not equals or not value:
+            raise ValueError("missing tag value")
+        name = _unescaped(name, ",= ")
+        if name in tags:
+            raise ValueError("duplicate tags")
+        if name in ("time", "_field", "_measurement"):
+            raise ValueError(f'cannot use reserved tag key "{name}"')
+        tags[name] = _unescaped(value, ",= ")
+    return tuple(sorted(tags.items()))
+
+
+def _partition(part: str) -> tuple[str, str, str]:
+    equals = re.search(r"(?<!\\)=", part)
+    if not equals:
+        return part, "", ""
+    value = part[equals.end() :]
+    if re.search(r"(?<!\\)=", value):
+        raise ValueError("invalid tag format")
+    return part[: equals.start()], "=", value
+
+
+def _fields(text: str) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    at = 0
+    while at < len(text):
+        match = _FIELD.match(text, at)
+        if not match:
+            raise ValueError("unbalanced quotes" if text.count('"') % 2 else "invalid field format")
+        fields[_unescaped(match[1], ",= ")] = _value(match[2])
+        at = match.end()
+    if not fields:
+        raise ValueError("missing fields")
+    return fields
+
+
+def _value(text: str) -> Value:
+    if text.startswith('"'):
+        return re.sub(r'\\(["\\])', r"\1", text[1:-1])
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if text[-1:] in ("i", "u") and _NUMBER.fullmatch(text[:-1]):
+        return _whole(text)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("invalid boolean" if text[:1] in "tTfF" else "invalid number")
+    return float(text)
+
+
+def _whole(text: str) -> int:
+    if not text[:-1].lstrip("+-").isdigit():
+        raise ValueError("invalid number")
+    number, unsigned = int(text[:-1]), text[-1] == "u"
+    if not (0 <= number < 2**64 if unsigned else -(2**63) <= number < 2**63):
+        kind = "unsigned" if unsigned else "integer"
+        raise ValueError(
+            f'unable to parse {kind} {text[:-1]}: strconv.ParseInt: parsing "{text[:-1]}": value out of range'
+        )
+    return number
+
+
+def _time(text: str, scale: int, now: int) -> int:
+    if not text:
+        return now
+    if not re.fullmatch(r"-?\d+", text):
+        raise ValueError("bad timestamp")
+    time = int(text) * scale
+    if not -(2**63) + 2 <= time < 2**63 - 1:
+        raise ValueError("time outside range -9223372036854775806 - 9223372036854775806")
+    return time
+
+
+def _unescaped(text: str, special: str) -> str:
+    return re.sub(rf"\\([{special}])", r"\1", text)
