@@ -160,6 +160,18 @@ def test_damaged_files_are_reported_and_never_loaded(
     assert (coverage["rows"], states) == (96, [("2024-10-26", "failed"), ("2024-10-27", "missing")])
 
 
+def test_one_unreadable_description_alone_is_told(
+    energy_ingest: EnergyIngest, source: Source, empty: str, tmp_path: Path
+) -> None:
+    source.load(windows(2))
+    next(tmp_path.rglob("2024-10-26*.json")).write_text("not JSON")
+    done = energy_ingest("replay", *MARKET_INDEX, WAREHOUSE_URL=empty)
+    assert (done.code, done.out.splitlines()[:2]) == (
+        1,
+        ["answers in the archive: 1, not readable: 1", "windows: 1 = 1 complete + 0 failed + 0 not tried"],
+    )
+
+
 def test_no_archive_could_not_run(energy_ingest: EnergyIngest, tmp_path: Path) -> None:
     assert energy_ingest("replay", *MARKET_INDEX) == (
         3,
