@@ -34,6 +34,7 @@ from rich.table import Table
 from energy_ingest import catalog, settings
 from energy_ingest.loading import database, merge, schema
 from energy_ingest.sources import Scope, source_of
+from energy_ingest.windows import utc_now
 from tools import postgres
 from tools.stack import ROOT, Stack
 
@@ -76,7 +77,7 @@ def main() -> None:
     sys.exit(0 if met else 1)
 
 
-# --- loading -------------------------------------------------------------------------------------------------------------
+# --- loading ---
 
 
 def _bench_loading(days: int, rounds: int) -> bool:
@@ -110,7 +111,7 @@ class _Loading:
         with (self._folder / "ready.csv").open("wb") as ready:
             for label in track(self._labels, "preparing", console=console):
                 windows = list(DATASET.windows(label, label))
-                request = source_of(DATASET).request(DATASET, windows, Scope("all"))
+                request = source_of(DATASET).request(DATASET, windows, Scope("all"), utc_now())
                 query = "&".join(f"{name}={value}" for name, value in request.params)
                 _, _, body = self._twin.get(f"{request.path}?{query}")
                 for piece in source_of(DATASET).parse(DATASET, [body], windows, Scope("all")):
@@ -125,12 +126,13 @@ class _Loading:
         schema.migrate(self._dsn)
         with closing(database.connect(self._dsn)) as connection:
             columns = ", ".join(DATASET.contract.loaded)
+            bounds = {DATASET.time_column: (self._labels[0], self._labels[-1])}
             connection.execute("CREATE TABLE ready AS SELECT * FROM energy.elexon_b1610")
             connection.execute(f"ALTER TABLE ready ADD PRIMARY KEY ({', '.join(DATASET.contract.key)})")
-            merging = merge.merge_statement(DATASET, sql.Identifier("ready"), sql.Identifier("stage")).as_string(
-                connection
-            )
-        values = {"first": self._labels[0], "last": self._labels[-1], "retrieved_at": "2024-12-01", "job_id": 1}
+            merging = merge.merge_statement(
+                DATASET, bounds, sql.Identifier("ready"), sql.Identifier("stage")
+            ).as_string(connection)
+        values = {"retrieved_at": "2024-12-01", "job_id": 1}
         for name, value in values.items():
             merging = merging.replace(f"%({name})s", f"'{value}'")
         (self._folder / "limit.sql").write_text(
@@ -195,7 +197,7 @@ def _worker(first: date, last: date) -> None:
     from energy_ingest.hooks.loader import loader_for
     from energy_ingest.loading.ledger import Run
 
-    loader = loader_for(DATASET, Run("command"))
+    loader = loader_for(DATASET, DATASET.scopes()[0], Run("command"))
     with closing(loader.connect()):  # connections and modules are warm in an Airflow worker too
         cpu, began = time.process_time(), time.perf_counter()
         summary = loader.load(list(DATASET.windows(first, last)))
@@ -236,7 +238,7 @@ def _report_loading(measured: dict[str, list[Figures]], days: int) -> bool:
     return met
 
 
-# --- scheduling ----------------------------------------------------------------------------------------------------------
+# --- scheduling ---
 
 
 def _bench_scheduling(days: int) -> bool:

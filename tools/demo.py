@@ -192,18 +192,18 @@ class Demo:
             return [self._row(connection, dataset) for dataset in catalog.DATASETS.values()]
 
     def _row(self, connection: psycopg.Connection, dataset: Dataset) -> Row:
-        scope = dataset.scope()
-        labels = [w.label for span in (self.backfill, self.catch_up) for w in dataset.windows(span.first, span.last)]
+        scope = dataset.scopes()[0]
+        starts = [w.start for span in (self.backfill, self.catch_up) for w in dataset.windows(span.first, span.last)]
         states = ledger.states(connection, dataset, scope)
-        mine = [states[label]["state"] for label in labels if label in states]
+        mine = [states[start]["state"] for start in starts if start in states]
         query = (
             "SELECT coalesce(sum(inserted_rows), 0)::bigint, coalesce(sum(quarantined_rows), 0)::bigint,"
             " coalesce(extract(epoch FROM sum(duration)), 0)::float8, count(*)"
-            " FROM ledger.import_job WHERE dataset = %s AND scope = %s AND window_label = ANY(%s)"
+            " FROM ledger.import_job WHERE dataset = %s AND scope = %s AND window_start = ANY(%s)"
         )
         explained = sum(state in windows.EXPLAINED for state in mine)
-        jobs = connection.execute(query, [dataset.name, scope.name, labels]).fetchone() or ()
-        return Row(dataset, len(labels), mine.count("complete"), explained, *jobs)
+        jobs = connection.execute(query, [dataset.name, scope.name, starts]).fetchone() or ()
+        return Row(dataset, len(starts), mine.count("complete"), explained, *jobs)
 
     def _finished(self, rows: Sequence[Row]) -> bool:
         return all(row.done == row.expected for row in rows)

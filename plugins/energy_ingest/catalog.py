@@ -5,17 +5,18 @@ Docs, coverage, planning, loading and checks all read it from here. `docs/adding
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
-from energy_ingest import clock, settings
+from energy_ingest import calendars, clock, settings
+from energy_ingest.calendars import SETTLEMENT_DAYS, Bounds, Calendar
 from energy_ingest.contracts import Column, Contract
 from energy_ingest.errors import Misconfigured
 from energy_ingest.projection import Points, Projection, Scaled
 from energy_ingest.sources import Scope
-from energy_ingest.windows import Publication, Window, after_end, after_weekdays, settlement_windows
+from energy_ingest.windows import Publication, Window, after_end, after_weekdays
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,14 +39,19 @@ class Upstream:
     attribution: str
 
 
+def _periods(window: Window) -> int:
+    return clock.settlement_periods(window.label)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What the project knows of one dataset.
 
-    `max_span` bounds the windows of one request; `restated_after` are ages (after the window's end) at which the source
-    restates values; `member_column` names the members that each window must have, `scope` gives those configured.
-    `stamps_end`: the source's time stamp is the end of the half hour, not its start. `influx` is the dataset's place in
-    InfluxDB, None for none.
+    `calendar` says which windows there are; `max_span` bounds those of one request; `cadence` is the shortest time between
+    two runs. `restated_after` are ages (after the window's end) at which the source restates values. A window must have
+    `items_expected` different values of `item_column`, for each of the members that `member_column` names; `scopes` gives
+    those configured, each with windows of its own in the ledger. `stamps_end`: the source's time stamp is the end of the
+    half hour, not its start. `influx` is the dataset's place in InfluxDB, None for none.
     """
 
     name: str
@@ -57,8 +63,11 @@ class Dataset:
     publication: Publication
     restated_after: tuple[timedelta, ...]
     max_span: timedelta
-    scope: Callable[[], Scope]
+    scopes: Callable[[], tuple[Scope, ...]]
     grain: str
+    calendar: Calendar = SETTLEMENT_DAYS
+    item_column: str = "settlement_period"
+    items_expected: Callable[[Window], int] = _periods
     member_column: str = ""
     member_param: str = ""
     members: tuple[str, ...] = ()
@@ -78,8 +87,8 @@ class Dataset:
         return self.influx.points(self.name, self.contract) if self.influx else ()
 
     def expected_items(self, window: Window, scope: Scope) -> int:
-        """How many items a complete window has: settlement periods, times the members that each must have."""
-        return clock.settlement_periods(window.label) * len(scope.members or self.members or ("market",))
+        """How many items a complete window has, such as settlement periods times the members that each must have."""
+        return self.items_expected(window) * len(scope.members or self.members or ("market",))
 
     def items(self, rows: pl.DataFrame, scope: Scope) -> list[tuple[object, ...]]:
         """The expected items that these rows hold, each once."""
@@ -89,7 +98,7 @@ class Dataset:
 
     def item_columns(self, scope: Scope) -> tuple[str, ...]:
         """The columns that tell one expected item from another."""
-        return ("settlement_period", self.member_column) if scope.members or self.members else ("settlement_period",)
+        return (self.item_column, self.member_column) if scope.members or self.members else (self.item_column,)
 
     def span(self, scope: Scope) -> timedelta:
         """How much time one request covers; the whole market at once is too large for more than one window."""
@@ -97,21 +106,24 @@ class Dataset:
 
     def windows(self, first: date, last: date) -> Iterator[Window]:
         """The windows labelled first to last, both inclusive."""
-        return settlement_windows(first, last)
+        return self.calendar.windows(first, last)
 
-    def scheduled_windows(self, now: datetime) -> Iterator[Window]:
+    def bounds(self, window: Window) -> Bounds:
+        """Where the window's rows are in the table, by its columns."""
+        return self.calendar.bounds(window)
+
+    def scheduled_windows(self, now: datetime) -> Sequence[Window]:
         """The windows that schedules must have loaded by now: from ENERGY_START, at most up to ENERGY_UNTIL."""
-        first, until = settings.START.get_date() or date(2024, 1, 1), settings.UNTIL.get_date()
-        last = now.astimezone(clock.LONDON).date() - _day
-        return settlement_windows(first, min(last, until) if until else last)
+        first = settings.START.get_date() or date(2024, 1, 1)
+        return calendars.scheduled(self.calendar, first, settings.UNTIL.get_date(), now)
 
 
-def _whole() -> Scope:
-    return Scope("all")
+def _whole() -> tuple[Scope, ...]:
+    return (Scope("all"),)
 
 
-def _bm_units() -> Scope:
-    return units_scope(settings.BM_UNITS.get_list())
+def _bm_units() -> tuple[Scope, ...]:
+    return (units_scope(settings.BM_UNITS.get_list()),)
 
 
 def units_scope(units: tuple[str, ...]) -> Scope:
@@ -213,7 +225,7 @@ SYSTEM_PRICES: Final = Dataset(
     publication=Publication(due=after_end(timedelta(minutes=30)), grace=_day, poll=timedelta(minutes=30)),
     restated_after=tuple(n * _day for n in (1, 2, 7, 14, 21, 28, 35, 70, 165, 300, 430)),
     max_span=_day + timedelta(hours=1),
-    scope=_whole,
+    scopes=_whole,
     version_column="created_at",
     influx=Projection(
         compat=(
@@ -264,7 +276,7 @@ MARKET_INDEX: Final = Dataset(
     publication=Publication(due=after_end(timedelta(minutes=30)), grace=_day, poll=timedelta(minutes=30)),
     restated_after=tuple(n * _day for n in (1, 2, 3)),
     max_span=timedelta(days=7),
-    scope=_whole,
+    scopes=_whole,
     member_column="data_provider",
     members=("APXMIDP", "N2EXMIDP"),
     influx=Projection(
@@ -325,7 +337,7 @@ B1610: Final = Dataset(
     publication=Publication(due=after_weekdays(5, time(12)), grace=9 * _day, poll=timedelta(hours=6)),
     restated_after=tuple(n * _day for n in (35, 70, 165, 300, 430)),
     max_span=31 * _day,
-    scope=_bm_units,
+    scopes=_bm_units,
     member_column="bm_unit",
     member_param="bmUnit",
     stamps_end=True,

@@ -1,7 +1,8 @@
 """Windows: the unit of work, of completeness and of retry. Which ones exist, when they are due, what their state is.
 
-A window is one label of a calendar (a settlement date, a gas day) as a UTC interval. A scheduled run owns the windows
-that *end* inside its data interval, so every window belongs to exactly one run, clock change or not.
+A window is one label of a calendar (a settlement date, a gas day and its cycle) as a UTC interval; `calendars` says
+which there are. A scheduled run owns the windows that *end* inside its data interval, so every window belongs to
+exactly one run, clock change or not.
 """
 
 from __future__ import annotations
@@ -37,11 +38,18 @@ MAX_ATTEMPTS_SHORT: Final = 5
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """A half-open UTC interval [start, end) and the local label that names it."""
+    """A half-open UTC interval [start, end) and the local label that names it.
+
+    `part` tells windows of one label apart (a half hour, a nomination cycle); `start` identifies a window.
+    """
 
     start: datetime
     end: datetime
     label: date
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.part}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -75,13 +83,6 @@ def settlement_windows(first: date, last: date) -> Iterator[Window]:
     for offset in range((last - first).days + 1):
         label = first + timedelta(days=offset)
         yield Window(*clock.settlement_day(label), label)
-
-
-def windows_ending_in(start: datetime, end: datetime) -> list[Window]:
-    """The settlement dates that end in (start, end]: what a run with this data interval owns."""
-    first = start.astimezone(clock.LONDON).date() - clock.ONE_DAY
-    last = end.astimezone(clock.LONDON).date()
-    return [window for window in settlement_windows(first, last) if start < window.end <= end]
 
 
 def after_end(delay: timedelta) -> Callable[[Window], datetime]:

@@ -16,7 +16,8 @@ import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from energy_ingest import settings, windows
+from energy_ingest import settings
+from energy_ingest.calendars import SETTLEMENT_DAYS, ending_in
 from energy_ingest.operators.timetable import BoundedTimetable
 from tests.dags.harness import AIRFLOW_3, DAGS, ROOT, Serialization, digest, parse
 
@@ -120,7 +121,7 @@ def test_each_run_owns_the_settlement_date_of_its_logical_date(source_dag: Any):
     """Through both clock changes: no date left out, none owned twice."""
     found = intervals(source_dag, date(2024, 3, 25), date(2024, 11, 3))
     assert [end for _, end in found[:-1]] == [start for start, _ in found[1:]]
-    assert [[window.label for window in windows.windows_ending_in(*each)] for each in found] == [
+    assert [[window.label for window in ending_in(SETTLEMENT_DAYS, *each)] for each in found] == [
         [start.in_timezone("UTC").date()] for start, _ in found
     ]
     assert len(found) == (date(2024, 11, 3) - date(2024, 3, 25)).days + 1

@@ -22,7 +22,7 @@ from energy_ingest.loading.archive import Kept, Meta
 from energy_ingest.loading.database import connect
 from energy_ingest.loading.ingest import Loader, Summary
 from energy_ingest.loading.ledger import Run
-from energy_ingest.sources import Request, Scope
+from energy_ingest.sources import Answer, Request, Scope
 from energy_ingest.windows import EXPLAINED, Window
 
 ALL = Scope("all")
@@ -119,13 +119,13 @@ class Feed:
         self[day] = [{**row, field: value} if n < count else row for n, row in enumerate(self[day])]
 
     @contextmanager
-    def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Iterator[bytes]]:
+    def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Answer]:
         """What a hook does: pace, ask, give the body in chunks."""
         pace()
         self.requests.append(request)
         if self.faults:
             self.faults.pop(0)()
-        yield self.chunks(request)
+        yield Answer(self.chunks(request))
 
     def chunks(self, request: Request) -> Iterator[bytes]:
         """The body of the answer."""

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from energy_ingest import clock, windows
+from energy_ingest.calendars import SETTLEMENT_DAYS, ending_in
 from energy_ingest.catalog import B1610, DATASETS, MARKET_INDEX, SYSTEM_PRICES
 from energy_ingest.errors import Misconfigured
 from energy_ingest.sources import Scope
@@ -28,7 +29,6 @@ from energy_ingest.windows import (
     pack,
     parse_range,
     settlement_windows,
-    windows_ending_in,
 )
 
 FIRST, LAST = date(2015, 1, 1), date(2035, 12, 31)
@@ -50,23 +50,23 @@ def at_two(day: date) -> datetime:
 
 def test_every_daily_run_of_twenty_years_owns_the_settlement_date_that_ended_in_it():
     for day in (FIRST + timedelta(days=n) for n in range((LAST - FIRST).days)):
-        assert windows_ending_in(at_two(day), at_two(day + DAY)) == [window(day)], day
+        assert ending_in(SETTLEMENT_DAYS, at_two(day), at_two(day + DAY)) == [window(day)], day
 
 
 @given(st.lists(st.datetimes(datetime.fromisoformat("2024-03-20"), datetime.fromisoformat("2024-11-10")), min_size=2))
 def test_every_window_belongs_to_exactly_one_of_adjoining_intervals_however_they_are_cut(cuts):
     cuts = sorted(cut.replace(tzinfo=UTC) for cut in cuts)
-    owned = [w for start, end in pairwise(cuts) for w in windows_ending_in(start, end)]
-    assert owned == windows_ending_in(cuts[0], cuts[-1])
+    owned = [w for start, end in pairwise(cuts) for w in ending_in(SETTLEMENT_DAYS, start, end)]
+    assert owned == ending_in(SETTLEMENT_DAYS, cuts[0], cuts[-1])
     assert owned == [w for w in settlement_windows(date(2024, 3, 1), date(2024, 12, 1)) if cuts[0] < w.end <= cuts[-1]]
 
 
 @given(days)
 def test_an_interval_owns_the_window_that_ends_with_it_and_not_the_one_that_ends_where_it_starts(day):
     own, before = window(day), window(day - DAY)
-    assert windows_ending_in(before.end, own.end) == [own]
-    assert windows_ending_in(own.end, own.end) == []
-    assert windows_ending_in(own.end - timedelta.resolution, own.end) == [own]
+    assert ending_in(SETTLEMENT_DAYS, before.end, own.end) == [own]
+    assert ending_in(SETTLEMENT_DAYS, own.end, own.end) == []
+    assert ending_in(SETTLEMENT_DAYS, own.end - timedelta.resolution, own.end) == [own]
 
 
 @given(days, st.integers(0, 40))

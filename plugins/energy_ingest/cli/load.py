@@ -34,17 +34,19 @@ def load(dataset: OneDataset, first: First, last: Last, units: Units = None) -> 
     Exit code 1: some windows failed or are short; 2: nothing could be loaded.
     """
     now, chosen = utc_now(), catalog.get(dataset)
-    span, scope, connect = options.span(first, last, now), options.scope(chosen, units), options.connect()
+    span, scopes, connect = options.span(first, last, now), options.scopes(chosen, units), options.connect()
     assert span is not None  # noqa: S101 - both options are required
     from energy_ingest.hooks.loader import loader_for  # imports Airflow: seconds, and only here
 
-    loader = replace(loader_for(chosen, _run("command", now)), scope=scope, connect=connect)
-    windows = list(chosen.windows(*span))
-    with output.progress(len(windows)) as report:
-        _log_to_stderr()
-        summary = loader.load(windows, report)
-    _tell(summary)
-    raise typer.Exit(_exit_code(summary))
+    loaders = [replace(loader_for(chosen, scope, _run("command", now)), connect=connect) for scope in scopes]
+    windows = sorted(chosen.windows(*span))
+    summaries = []
+    for loader in loaders:
+        with output.progress(len(windows)) as report:
+            _log_to_stderr()
+            summaries.append(loader.load(windows, report))
+        _tell(summaries[-1])
+    raise typer.Exit(max(map(_exit_code, summaries), default=output.HEALTHY))
 
 
 def replay(dataset: OneDataset, first: MaybeFirst = None, last: MaybeLast = None) -> None:
@@ -96,7 +98,8 @@ def _no_source(*_: object) -> NoReturn:
 
 
 def _windows(dataset: catalog.Dataset, meta: Meta) -> list[Window]:
-    return list(dataset.windows(date.fromisoformat(meta.first), date.fromisoformat(meta.last)))
+    labelled = dataset.windows(date.fromisoformat(meta.first), date.fromisoformat(meta.last))
+    return sorted(window for window in labelled if meta.holds(window))
 
 
 def _within(meta: Meta, span: tuple[date, date] | None) -> bool:
@@ -140,12 +143,12 @@ def _tell(summary: Summary) -> None:
     counts, places = summary.counts(), ("inserted", "revised", "unchanged", "quarantined", "duplicates")
     typer.echo(f"rows: {counts['received']:,} = " + " + ".join(f"{counts[name]:,} {name}" for name in places))
     for item in [item for item in summary.loaded if item.outcome.state != "complete"][:SHOWN]:
-        typer.echo(f"{item.window.label}: {item.outcome.state}, {item.outcome.reason}")
+        typer.echo(f"{item.window}: {item.outcome.state}, {item.outcome.reason}")
     same: dict[str, list[Window]] = {}  # windows of one answer fail with one error
     for window, error in sorted(summary.failed.items(), key=lambda item: item[0]):
         same.setdefault(str(error), []).append(window)
     for text, windows in list(same.items())[:SHOWN]:
-        dates = f"{windows[0].label}" if len(windows) == 1 else f"{windows[0].label} to {windows[-1].label}"
+        dates = f"{windows[0]}" if len(windows) == 1 else f"{windows[0]} to {windows[-1]}"
         typer.echo(f"energy-ingest: {dates}: {text}", err=True)
 
 

@@ -66,17 +66,17 @@ def span(first: str | None, last: str | None, now: datetime) -> tuple[date, date
     return windows.parse_range(first or settings.START.get(), last or max(f"{yesterday}", first or ""), LIMIT_DAYS)
 
 
-def scope(dataset: catalog.Dataset, units: str | None) -> Scope:
-    """The scope of `--units`, else the configured one.
+def scopes(dataset: catalog.Dataset, units: str | None) -> tuple[Scope, ...]:
+    """The scope of `--units`, else the configured ones.
 
     Raises:
         Misconfigured: the dataset has no units.
     """
     if units is None:
-        return dataset.scope()
+        return dataset.scopes()
     if not dataset.member_param:
         raise Misconfigured(f"{dataset.name} has no BM units: leave --units out")
-    return catalog.units_scope(tuple(unit.strip() for unit in units.split(",") if unit.strip()))
+    return (catalog.units_scope(tuple(unit.strip() for unit in units.split(",") if unit.strip())),)
 
 
 def connect() -> Connect:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from energy_ingest import catalog
+from energy_ingest.calendars import within
 from energy_ingest.cli import options, output
 from energy_ingest.cli.options import Json, MaybeFirst, MaybeLast, OneDataset, Units
 from energy_ingest.contracts import Contract
@@ -82,7 +83,7 @@ def parse(
     Exit code 1: no rows, or some would be quarantined, or fields changed; 2: the answer would be rejected whole.
     """
     chosen, span = catalog.get(dataset), options.span(first, last, utc_now())
-    scope = options.scope(chosen, units) if units else Scope("all")
+    scope = options.scopes(chosen, units)[0] if units else Scope("all")
     finding = examine(file, chosen, span, scope)
     output.show_json(vars(finding)) if as_json else _tell(finding)
     raise typer.Exit(finding.exit_code)
@@ -123,8 +124,8 @@ def _take(finding: Finding, dataset: Dataset, pieces: Sequence[Any], windows: It
 
 
 def _window(dataset: Dataset, window: Window, scope: Scope, keys: pl.DataFrame) -> dict[str, Any]:
-    items = dataset.items(keys.filter(keys[dataset.time_column] == window.label), scope)
-    return {"label": f"{window.label}", "expected": dataset.expected_items(window, scope), "actual": len(items)}
+    items = dataset.items(keys.filter(within(dataset.bounds(window))), scope)
+    return {"label": f"{window}", "expected": dataset.expected_items(window, scope), "actual": len(items)}
 
 
 def _problem(dataset: Dataset, row: dict[str, Any]) -> dict[str, Any]:

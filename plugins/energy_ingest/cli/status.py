@@ -70,7 +70,8 @@ def plan(
     span = options.span(first, last, now)
     assert span is not None  # noqa: S101 - both options are required
     with options.warehouse() as connection:
-        plans = [make_plan(connection, item, span, now) for item in options.chosen(dataset)]
+        datasets = options.chosen(dataset)
+        plans = [make_plan(connection, item, scope, span, now) for item in datasets for scope in item.scopes()]
     if as_json:
         output.show_json([{**item.as_json(), "from": f"{span[0]}", "to": f"{span[1]}"} for item in plans])
         return
@@ -94,7 +95,7 @@ def _coverage(names: list[str] | None, first: str | None, last: str | None) -> l
     now = utc_now()
     span, datasets = options.span(first, last, now), options.chosen(names)
     with options.warehouse() as connection:
-        return [coverage_of(connection, dataset, now, span) for dataset in datasets]
+        return [coverage_of(connection, item, scope, now, span) for item in datasets for scope in item.scopes()]
 
 
 def together(gaps: Iterable[Gap]) -> Iterator[list[Gap]]:
@@ -125,7 +126,7 @@ def _show_gaps(found: Iterable[Coverage]) -> None:
     for item in found:
         for group in together(item.gaps):
             first, last = group[0], group[-1]
-            dates = (f"{first.window.label}", f"{last.window.label}", len(group))
+            dates = (f"{first.window}", f"{last.window}", len(group))
             rows.append((item.dataset, *dates, first.state, max(gap.attempts for gap in group), first.reason))
     if rows:
         typer.echo()

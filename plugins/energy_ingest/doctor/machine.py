@@ -55,7 +55,7 @@ def configuration(_: Report) -> Iterator[Check]:
             problems.append(Check("settings", "failed", str(error), f"{setting.env}: {setting.doc}"))
     for dataset in catalog.DATASETS.values():
         try:
-            dataset.scope()
+            dataset.scopes()
         except Misconfigured as error:
             problems.append(Check("settings", "failed", str(error), f"without it {dataset.name} is not loaded"))
     if "" < settings.UNTIL.get() < settings.START.get():

@@ -13,15 +13,20 @@ from energy_ingest.hooks.upstream import UpstreamHook
 from energy_ingest.hooks.warehouse import WarehouseHook
 from energy_ingest.loading.ingest import Loader
 from energy_ingest.loading.ledger import Run
+from energy_ingest.sources import Scope
 
 
 def loader_for(
-    dataset: Dataset, run: Run, warehouse_conn_id: str = "energy_warehouse", source_conn_id: str | None = None
+    dataset: Dataset,
+    scope: Scope,
+    run: Run,
+    warehouse_conn_id: str = "energy_warehouse",
+    source_conn_id: str | None = None,
 ) -> Loader:
-    """A loader for one dataset, with its upstream's hook, the warehouse and the archive."""
+    """A loader for one scope of a dataset, with its upstream's hook, the warehouse and the archive."""
     return Loader(
         dataset=dataset,
-        scope=dataset.scope(),
+        scope=scope,
         fetch=hook_for(dataset, source_conn_id).fetch,
         connect=WarehouseHook(warehouse_conn_id).get_conn,
         archive=archive_root(),

@@ -14,8 +14,8 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -23,13 +23,16 @@ from typing import IO, Any, NoReturn
 from isal import igzip, igzip_lib
 
 from energy_ingest.errors import Rejected, Retryable
-from energy_ingest.sources import Scope
+from energy_ingest.sources import Answer, Scope
 from energy_ingest.windows import Window
 
 
 @dataclass(frozen=True)
 class Meta:
-    """What an archived answer is: enough to load it without the upstream."""
+    """What an archived answer is: enough to load it without the upstream.
+
+    `start` and `end` are those of its windows; where they are empty, it is for all windows labelled first to last.
+    """
 
     dataset: str
     scope: str
@@ -40,6 +43,13 @@ class Meta:
     retrieved_at: str
     sha256: str
     bytes: int
+    start: str = ""
+    end: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def holds(self, window: Window) -> bool:
+        """Whether this answer is for a window that its labels name."""
+        return not self.start or (self.start <= window.start.isoformat() and window.end.isoformat() <= self.end)
 
     @property
     def stem(self) -> str:
@@ -65,11 +75,13 @@ class Tape:
         self._gzip = igzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1, mtime=0)
         self._sha = hashlib.sha256()
         self._bytes = 0
+        self.headers: Mapping[str, str] = {}
         self.whole = False
 
-    def play(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def play(self, answer: Answer) -> Iterator[bytes]:
         """The chunks, recorded; `whole` says whether all went by."""
-        for chunk in chunks:
+        self.headers = answer.headers
+        for chunk in answer:
             self._sha.update(chunk)
             self._gzip.write(chunk)
             self._bytes += len(chunk)
@@ -94,6 +106,9 @@ class Tape:
             retrieved_at=retrieved_at.isoformat(),
             sha256=self._sha.hexdigest(),
             bytes=self._bytes,
+            start=windows[0].start.isoformat(),
+            end=windows[-1].end.isoformat(),
+            headers=self.headers,
         )
         folder = self._root / dataset / _file_name(scope.name) / f"{first:%Y}" / f"{first:%m}"
         body = folder / f"{meta.stem}.gz"

@@ -15,6 +15,7 @@ import psycopg
 
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading import database
+from energy_ingest.sources import Scope
 from energy_ingest.sql import statement
 from energy_ingest.windows import EXPLAINED, Window
 
@@ -44,6 +45,7 @@ class Gap:
         """Plain values, instants as ISO 8601 in UTC."""
         return {
             "label": self.window.label.isoformat(),
+            "part": self.window.part,
             "start": _instant(self.window.start),
             "end": _instant(self.window.end),
             "state": self.state,
@@ -79,29 +81,33 @@ class Coverage:
 
 
 def coverage(
-    connection: psycopg.Connection, dataset: Dataset, now: datetime, span: tuple[date, date] | None = None
+    connection: psycopg.Connection,
+    dataset: Dataset,
+    scope: Scope,
+    now: datetime,
+    span: tuple[date, date] | None = None,
 ) -> Coverage:
-    """The coverage of a dataset in its configured scope, as of now.
+    """The coverage of a dataset in one scope, as of now.
 
     Expected are the windows of `span` (first and last label), else those that schedules must have loaded by now and
     all that the ledger knows, such as backfilled ones.
     """
-    scope, (first, last) = dataset.scope().name, span or (None, None)
-    values = {"dataset": dataset.name, "scope": scope, "first": first, "last": last}
+    first, last = span or (None, None)
+    values = {"dataset": dataset.name, "scope": scope.name, "first": first, "last": last}
     with database.typed_errors():
         rows = connection.execute(statement("ledger/coverage"), values).fetchall()
-    known = [Known(Window(*row[:3]), *row[3:]) for row in rows]
+    known = [Known(Window(*row[:4]), *row[4:]) for row in rows]
     expected = dataset.windows(*span) if span else {*dataset.scheduled_windows(now), *(item.window for item in known)}
-    return assess(dataset, scope, expected, known, now)
+    return assess(dataset, scope.name, expected, known, now)
 
 
 def assess(dataset: Dataset, scope: str, expected: Iterable[Window], known: Iterable[Known], now: datetime) -> Coverage:
     """Hold what is expected against what the ledger knows; pure."""
-    ledger, explained = {item.window.label: item for item in known}, Counter[str]()
+    ledger, explained = {item.window.start: item for item in known}, Counter[str]()
     gaps, complete, rows, quarantined = [], 0, 0, 0
     windows = sorted(expected)
     for window in windows:
-        item = ledger.get(window.label) or _never_tried(dataset, window, now)
+        item = ledger.get(window.start) or _never_tried(dataset, window, now)
         rows, quarantined = rows + item.rows, quarantined + item.quarantined
         if item.state == "complete":
             complete += 1

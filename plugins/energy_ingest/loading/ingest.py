@@ -16,13 +16,14 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, Final, TypeVar
 
 import polars as pl
 import psycopg
 
+from energy_ingest.calendars import within
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError, Misconfigured, Rejected, Retryable
 from energy_ingest.loading import database, ledger
@@ -31,14 +32,14 @@ from energy_ingest.loading.ledger import Loaded, Run
 from energy_ingest.loading.merge import stage
 from energy_ingest.loading.pacing import pace
 from energy_ingest.reading import Checked
-from energy_ingest.sources import Request, Scope, source_of
-from energy_ingest.windows import Window, pack
+from energy_ingest.sources import Answer, Request, Scope, source_of
+from energy_ingest.windows import Window, pack, utc_now
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-Fetch = Callable[[Request, Callable[[], None]], AbstractContextManager[Iterable[bytes]]]
-"""Sends a request, calling the second argument before every attempt, and gives the body in chunks; typed errors."""
+Fetch = Callable[[Request, Callable[[], None]], AbstractContextManager[Answer]]
+"""Sends a request, calling the second argument before every attempt, and gives the answer; typed errors."""
 
 GIVE_UP_AFTER: Final = 3
 """Failures in a row after which a task stops asking: the source is down, and Airflow retries later."""
@@ -129,12 +130,12 @@ class Loader:
         with _Connections(self.connect) as connections:
             attempt = _Attempt(self, connections, windows, kept.meta.request)
             attempt.kept, attempt.retrieved_at = kept, retrieved_at
-            attempt.run(lambda: attempt.load(chunks, lambda: kept))
+            attempt.run(lambda: attempt.load(Answer(chunks, kept.meta.headers), lambda: kept))
         return Summary(len(windows), attempt.loaded, attempt.failed)
 
     def _load_pack(self, connections: _Connections, windows: Sequence[Window]) -> _Attempt:
         """One request, its answer, and each of its windows loaded."""
-        request = source_of(self.dataset).request(self.dataset, windows, self.scope)
+        request = source_of(self.dataset).request(self.dataset, windows, self.scope, utc_now())
         attempt = _Attempt(self, connections, windows, str(request))
         with contextlib.closing(Tape(self.archive)) as tape:
             attempt.run(lambda: attempt.fetch_and_load(request, tape))
@@ -182,22 +183,22 @@ class _Attempt:
     def fetch_and_load(self, request: Request, tape: Tape) -> None:
         """Ask the source, and load its answer while it arrives."""
         with (
-            self._loader.fetch(request, self._pace) as body,
-            contextlib.closing(read_ahead(tape.play(body))) as chunks,
+            self._loader.fetch(request, self._pace) as answer,
+            contextlib.closing(read_ahead(tape.play(answer))) as chunks,
         ):
             try:
                 with _typed_errors():
-                    self.load(chunks, lambda: self._keep(tape))
+                    self.load(Answer(chunks, answer.headers), lambda: self._keep(tape))
             except Rejected:
                 deque(chunks, maxlen=0)  # the archive gets the whole answer, for whoever looks into it
                 if tape.whole:
                     self._keep(tape)
                 raise
 
-    def load(self, chunks: Iterable[bytes], keep: Callable[[], Kept]) -> None:
+    def load(self, answer: Answer, keep: Callable[[], Kept]) -> None:
         """Parse, stage and merge, each window in its own transaction."""
         dataset, scope, connection = self._loader.dataset, self._loader.scope, self._connections.mine()
-        pieces = source_of(dataset).parse(dataset, chunks, self._windows, scope)
+        pieces = source_of(dataset).parse(dataset, answer, self._windows, scope, answer.headers)
         # Answers to several windows are small and split in memory; one window's answer may be large and is streamed.
         parts = split(dataset, list(pieces), self._windows) if len(self._windows) > 1 else [pieces]
         for job, part in zip(self._jobs, parts, strict=True):
@@ -244,13 +245,19 @@ def split(dataset: Dataset, pieces: Sequence[Checked], windows: Sequence[Window]
     """The pieces of one answer by window; rejected rows go to the window they name, else to the first."""
     field = next(column.source for column in dataset.contract.columns if column.name == dataset.time_column)
     named = pl.col("raw").str.json_path_match(f"$.{field}").fill_null("")
-    labels = [f"{window.label}" for window in windows]
-    parts: list[list[Checked]] = []
-    for window in windows:
-        here, refused = pl.col(dataset.time_column) == window.label, named == f"{window.label}"
-        refused = refused if parts else refused | ~named.is_in(labels)
-        parts.append([Checked(p.rows.filter(here), p.rejects.filter(refused), p.unknown_fields) for p in pieces])
-    return parts
+    bounds = [dataset.bounds(window) for window in windows]
+    spans = [each[dataset.time_column] for each in bounds]
+    refused = [named.is_between(pl.lit(_as_text(low)), pl.lit(_as_text(high))) for low, high in spans]
+    refused[0] |= ~pl.any_horizontal(refused)
+    return [
+        [Checked(p.rows.filter(within(here)), p.rejects.filter(theirs), p.unknown_fields) for p in pieces]
+        for here, theirs in zip(bounds, refused, strict=True)
+    ]
+
+
+def _as_text(value: date | datetime | str) -> str:
+    """A bound as the source writes such values: ISO 8601."""
+    return value if isinstance(value, str) else value.isoformat()
 
 
 def read_ahead(chunks: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
@@ -336,4 +343,4 @@ class _Lines:
 
 
 def _span(windows: Sequence[Window]) -> str:
-    return f"{windows[0].label}" if len(windows) == 1 else f"{windows[0].label} to {windows[-1].label}"
+    return f"{windows[0]}" if len(windows) == 1 else f"{windows[0]} to {windows[-1]}"

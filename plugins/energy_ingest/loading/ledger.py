@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import polars as pl
@@ -75,9 +75,7 @@ def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window
         **{
             "dataset": dataset.name,
             "scope": scope.name,
-            "start": window.start,
-            "end": window.end,
-            "label": window.label,
+            **vars(window),
         },
         "metadata": Jsonb({"members": list(scope.members)} if scope.members else {}),
         "deadline": dataset.publication.deadline(window),
@@ -134,27 +132,26 @@ def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: dat
     """
     limit = settings.DUE_LIMIT.get_int()
     values = {"dataset": dataset.name, "scope": scope.name, "now": now, "limit": limit}
-    waiting = [label for (label,) in connection.execute(statement("ledger/due"), values)]
+    waiting = [Window(*row) for row in connection.execute(statement("ledger/due"), values)]
     known = states(connection, dataset, scope)
-    never_tried = [window.label for window in dataset.scheduled_windows(now) if window.label not in known]
-    chosen = sorted([*never_tried, *waiting][:limit])
-    return [window for label in chosen for window in dataset.windows(label, label)]
+    never_tried = [window for window in dataset.scheduled_windows(now) if window.start not in known]
+    return sorted([*never_tried, *waiting][:limit])
 
 
-def states(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> dict[date, dict[str, Any]]:
-    """What the ledger knows, by window label."""
+def states(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> dict[datetime, dict[str, Any]]:
+    """What the ledger knows, by the start of the window."""
     cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
     rows = cursor.execute(statement("ledger/states"), {"dataset": dataset.name, "scope": scope.name})
-    return {row["label"]: row for row in rows}
+    return {row["window_start"]: row for row in rows}
 
 
-def completed_by(connection: psycopg.Connection, run: Run, since_try: int) -> set[date]:
-    """Window labels that this Airflow run loaded in this or an earlier try of its present cycle of retries."""
+def completed_by(connection: psycopg.Connection, run: Run, scope: Scope, since_try: int) -> set[datetime]:
+    """Starts of the windows that this Airflow run loaded in this or an earlier try of its present cycle of retries."""
     query = (
-        "SELECT window_label FROM ledger.import_job"
-        " WHERE dag_id = %s AND run_id = %s AND try_number >= %s AND status = 'completed'"
+        "SELECT window_start FROM ledger.import_job"
+        " WHERE dag_id = %s AND run_id = %s AND scope = %s AND try_number >= %s AND status = 'completed'"
     )
-    return {label for (label,) in connection.execute(query, [run.dag_id, run.run_id, since_try])}
+    return {start for (start,) in connection.execute(query, [run.dag_id, run.run_id, scope.name, since_try])}
 
 
 def _actual(connection: psycopg.Connection, job: Job, staged: Staged) -> int:

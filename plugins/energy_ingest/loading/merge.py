@@ -11,6 +11,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from energy_ingest.calendars import Bounds
 from energy_ingest.catalog import Dataset
 from energy_ingest.contracts import SQL_TYPES
 from energy_ingest.reading import REJECT_SCHEMA, Checked
@@ -100,36 +101,45 @@ def merge(
     staged_now = staged.rows - duplicates - conflicts.height
     if not staged_now:
         return Merged(0, 0, 0, duplicates, conflicts)
-    values = {"first": window.label, "last": window.label, "retrieved_at": retrieved_at, "job_id": job_id}
-    into = sql.Identifier("energy", dataset.table)
-    touched = connection.execute(merge_statement(dataset, into, _stage(dataset)), values).rowcount
-    revised = _count_revised(connection, dataset, values) if touched else 0
+    values = {"retrieved_at": retrieved_at, "job_id": job_id}
+    bounds, into = dataset.bounds(window), sql.Identifier("energy", dataset.table)
+    touched = connection.execute(merge_statement(dataset, bounds, into, _stage(dataset)), values).rowcount
+    revised = _count_revised(connection, dataset, bounds, job_id) if touched else 0
     return Merged(touched - revised, revised, staged_now - touched, duplicates, conflicts)
 
 
 def count_items(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window: Window) -> int:
     """How many of the window's expected items the table has, whichever answers brought them."""
     members = list(scope.members or dataset.members)
-    query = sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {} FROM {} WHERE {} = %s{}) AS item").format(
+    query = sql.SQL("SELECT count(*) FROM (SELECT DISTINCT {} FROM {} WHERE {}{}) AS item").format(
         _names(dataset.item_columns(scope)),
         sql.Identifier("energy", dataset.table),
-        sql.Identifier(dataset.time_column),
-        sql.SQL(" AND {} = ANY(%s)").format(sql.Identifier(dataset.member_column)) if members else sql.SQL(""),
+        within(dataset.bounds(window)),
+        sql.SQL(" AND {} = ANY({})").format(sql.Identifier(dataset.member_column), members) if members else sql.SQL(""),
     )
-    row = connection.execute(query, [window.label, members] if members else [window.label]).fetchone()
+    row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 
-def merge_statement(dataset: Dataset, into: sql.Identifier, stage: sql.Identifier) -> sql.Composed:
-    """MERGE of what differs; parameters `first`, `last`, `retrieved_at`, `job_id`.
+def within(bounds: Bounds, *table: str) -> sql.Composed:
+    """Which rows of a table are inside."""
+    parts = (
+        sql.SQL("{} BETWEEN {} AND {}").format(sql.Identifier(*table, name), low, high)
+        for name, (low, high) in bounds.items()
+    )
+    return sql.SQL(" AND ").join(parts)
 
-    The bound on the time column lets the join read the window's part of the table only.
+
+def merge_statement(dataset: Dataset, bounds: Bounds, into: sql.Identifier, stage: sql.Identifier) -> sql.Composed:
+    """MERGE of what differs; parameters `retrieved_at`, `job_id`.
+
+    The bounds let the join read the window's part of the table only.
     """
     loaded, key, compared = list(dataset.contract.loaded), dataset.contract.key, dataset.contract.compared
     updated = [name for name in loaded if name not in key]
     return sql.SQL(
         "MERGE INTO {table} AS t USING {stage} AS s"
-        " ON t.{time} BETWEEN %(first)s AND %(last)s AND {same_key}"
+        " ON {within} AND {same_key}"
         " WHEN MATCHED AND t.recorded_from <= %(retrieved_at)s AND ({old}) IS DISTINCT FROM ({new})"
         " THEN UPDATE SET {sets}, recorded_from = %(retrieved_at)s, job_id = %(job_id)s"
         " WHEN NOT MATCHED THEN INSERT ({names}, recorded_from, job_id)"
@@ -137,7 +147,7 @@ def merge_statement(dataset: Dataset, into: sql.Identifier, stage: sql.Identifie
     ).format(
         table=into,
         stage=stage,
-        time=sql.Identifier(dataset.time_column),
+        within=within(bounds, "t"),
         same_key=sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key),
         old=_names(compared, "t"),
         new=_names(compared, "s"),
@@ -147,11 +157,11 @@ def merge_statement(dataset: Dataset, into: sql.Identifier, stage: sql.Identifie
     )
 
 
-def _count_revised(connection: psycopg.Connection, dataset: Dataset, values: dict[str, object]) -> int:
-    query = sql.SQL(
-        "SELECT count(*) FROM {} WHERE {} BETWEEN %(first)s AND %(last)s AND superseded_by = %(job_id)s"
-    ).format(sql.Identifier("energy", f"{dataset.table}_revision"), sql.Identifier(dataset.time_column))
-    row = connection.execute(query, values).fetchone()
+def _count_revised(connection: psycopg.Connection, dataset: Dataset, bounds: Bounds, job_id: int) -> int:
+    query = sql.SQL("SELECT count(*) FROM {} WHERE {} AND superseded_by = {}").format(
+        sql.Identifier("energy", f"{dataset.table}_revision"), within(bounds), job_id
+    )
+    row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
 
 

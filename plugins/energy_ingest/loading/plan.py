@@ -13,6 +13,7 @@ from energy_ingest import settings
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading import database
 from energy_ingest.loading.coverage import coverage
+from energy_ingest.sources import Scope
 from energy_ingest.sql import statement
 from energy_ingest.windows import Window, pack
 
@@ -46,15 +47,16 @@ class Plan:
         return asdict(self)
 
 
-def plan(connection: psycopg.Connection, dataset: Dataset, span: tuple[date, date], now: datetime) -> Plan:
+def plan(
+    connection: psycopg.Connection, dataset: Dataset, scope: Scope, span: tuple[date, date], now: datetime
+) -> Plan:
     """What `load` would do with this range; nothing is asked of the source."""
-    windows = list(dataset.windows(*span))
-    known = coverage(connection, dataset, now, span)
+    windows = sorted(dataset.windows(*span))
+    known = coverage(connection, dataset, scope, now, span)
+    values = {"dataset": dataset.name, "scope": scope.name}
     with database.typed_errors():
-        cost = connection.execute(
-            statement("ledger/history"), {"dataset": dataset.name, "scope": known.scope}
-        ).fetchone()
-    requests = sum(1 for _ in pack(windows, dataset.span(dataset.scope())))
+        cost = connection.execute(statement("ledger/history"), values).fetchone()
+    requests = sum(1 for _ in pack(windows, dataset.span(scope)))
     estimate = _estimate(dataset, windows, requests, *cost) if cost else None
     return Plan(dataset.name, known.scope, len(windows), known.complete, known.explained, requests, estimate)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
@@ -11,14 +11,16 @@ from energy_ingest import catalog
 
 if TYPE_CHECKING:
     from energy_ingest.loading.ingest import Summary
+    from energy_ingest.sources import Scope
     from energy_ingest.windows import Window
 
 
 class IngestWindowsOperator(BaseOperator):
     """Load the windows that a run owns; the newest run also takes what the ledger says is due.
 
-    One task handles all windows of the run, each in its own transaction. A failing window does not stop the others; the
-    task fails at the end naming what is left, and its retry does only that. Clearing it loads everything again.
+    One task handles all windows of the run in each of the dataset's scopes, each in its own transaction. A failing window
+    does not stop the others; the task fails at the end naming what is left, and its retry does only that. Clearing it
+    loads everything again.
 
     :param dataset: name of a dataset in the catalogue
     :param warehouse_conn_id: Airflow connection of the warehouse
@@ -40,28 +42,36 @@ class IngestWindowsOperator(BaseOperator):
         from energy_ingest.errors import Misconfigured  # heavy modules stay out of DAG parsing
 
         try:
-            summary = self._load(context)
+            summaries = [self._load(context, scope) for scope in catalog.get(self.dataset).scopes()]
         except Misconfigured as error:
             raise AirflowFailException(str(error)) from error
+        counts = self._counts(summaries)
         for asset in self.outlets or []:
-            context["outlet_events"][asset].extra = summary.counts()
-        self._raise_for_failures(summary)
-        return summary.counts()
+            context["outlet_events"][asset].extra = counts
+        for summary in summaries:
+            self._raise_for_failures(summary)
+        return counts
 
-    def _load(self, context: Mapping[str, Any]) -> Summary:
+    def _load(self, context: Mapping[str, Any], scope: Scope) -> Summary:
         from energy_ingest.hooks.loader import loader_for
         from energy_ingest.loading.ingest import Summary
         from energy_ingest.operators import runs
 
         dataset = catalog.get(self.dataset)
-        run = runs.run_of(context)
-        loader = loader_for(dataset, run, self.warehouse_conn_id, self.source_conn_id)
+        loader = loader_for(dataset, scope, runs.run_of(context), self.warehouse_conn_id, self.source_conn_id)
         todo = self._todo(loader, context)
         if not todo:
-            self.log.info("%s: nothing is left to load", dataset.name)
+            self.log.info("%s, %s: nothing is left to load", dataset.name, scope.name)
             return Summary(0)
-        self.log.info("%s: %d windows, %s to %s", dataset.name, len(todo), todo[0].label, todo[-1].label)
+        self.log.info("%s, %s: %d windows, %s to %s", dataset.name, scope.name, len(todo), todo[0], todo[-1])
         return loader.load(todo)
+
+    def _counts(self, summaries: Sequence[Summary]) -> dict[str, int]:
+        """Every counter over all scopes."""
+        from energy_ingest.loading.ingest import Summary
+
+        each = [summary.counts() for summary in summaries]
+        return {name: sum(counts[name] for counts in each) for name in Summary(0).counts()}
 
     def _todo(self, loader: Any, context: Mapping[str, Any]) -> list[Window]:
         """Own windows and due ones, without those that an earlier try of this run has loaded."""
@@ -74,15 +84,15 @@ class IngestWindowsOperator(BaseOperator):
         own, newest = runs.windows_of(loader.dataset, context)
         with closing(loader.connect()) as connection, database.typed_errors():
             due = ledger.due(connection, loader.dataset, loader.scope, windows.utc_now()) if newest else []
-            done = ledger.completed_by(connection, loader.run, runs.first_try(context))
-        return sorted(window for window in {*own, *due} if window.label not in done)
+            done = ledger.completed_by(connection, loader.run, loader.scope, runs.first_try(context))
+        return sorted(window for window in {*own, *due} if window.start not in done)
 
     def _raise_for_failures(self, summary: Summary) -> None:
         if not summary.failed and not summary.left:
             return
         window, error = min(summary.failed.items(), key=lambda item: item[0])
         raise AirflowException(
-            f"{len(summary.failed)} of {summary.total} windows failed and {summary.left} were not tried; first {window.label}: "
+            f"{len(summary.failed)} of {summary.total} windows failed and {summary.left} were not tried; first {window}: "
             f"{error} Loaded windows are safe. To load one by hand: energy-ingest load --dataset {self.dataset} "
             f"--from {window.label} --to {window.label}"
         ) from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from energy_ingest import windows
+from energy_ingest import calendars, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import Misconfigured
 from energy_ingest.loading.ledger import Run
@@ -30,8 +30,8 @@ def run_of(context: Mapping[str, Any]) -> Run:
 def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Window], bool]:
     """The windows of a run, and whether it is the newest scheduled one (which also takes what is due).
 
-    The parameters `window_from` and `window_to` win, then the data interval; a run that has neither (triggered without
-    a logical date) means the newest window.
+    The parameters `window_from` and `window_to` win, then the data interval. An instant, as cron triggers give it, and no
+    interval at all (triggered without a logical date) mean the newest window at that time.
 
     Raises:
         Misconfigured: a bad range, or a range in a backfill, which would load the same windows in every run.
@@ -45,10 +45,12 @@ def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Windo
         return list(dataset.windows(*windows.parse_range(first or last, last or first))), False
     now = windows.utc_now()
     start, end = context.get("data_interval_start"), context.get("data_interval_end")
-    if start is None or start == end:
-        end = getattr(dag_run, "run_after", None) or now
-        return windows.windows_ending_in(end - 2 * dataset.cadence, end)[-1:], False
-    own = windows.windows_ending_in(start, end)
+    if start is None:
+        start = end = getattr(dag_run, "run_after", None) or now
+    if start == end:
+        own = calendars.ending_in(dataset.calendar, end - timedelta(days=2), end)[-1:]
+    else:
+        own = calendars.ending_in(dataset.calendar, start, end)
     return own, kind == "scheduled" and _is_newest(dataset, end, now)
 
 
@@ -59,5 +61,5 @@ def first_try(context: Mapping[str, Any]) -> int:
 
 
 def _is_newest(dataset: Dataset, end: datetime, now: datetime) -> bool:
-    scheduled = list(dataset.scheduled_windows(now))
+    scheduled = dataset.scheduled_windows(now)
     return not scheduled or scheduled[-1].end <= end or end + dataset.cadence > now

@@ -1,13 +1,14 @@
 """One module per upstream: how to ask for windows, how to read the answer. Pure: no I/O, no Airflow.
 
-Each module offers `request(dataset, windows, scope)` and `parse(dataset, chunks, windows, scope)`.
+Each module offers `request(dataset, windows, scope, now)` and `parse(dataset, chunks, windows, scope, headers)`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -18,14 +19,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; `path` starts behind the host of the source's connection."""
+    """One HTTP request; `path` starts behind the host of the source's connection.
+
+    `body` is JSON; a request with one is a POST.
+    """
 
     path: str
     params: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+        return "POST" if self.body else "GET"
 
     def __str__(self) -> str:
         query = "&".join(f"{name}={value}" for name, value in self.params)
-        return f"GET {self.path}" + (f"?{query}" if query else "")
+        return f"{self.method} {self.path}" + (f"?{query}" if query else "") + (f" {self.body}" if self.body else "")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The body of an HTTP answer in chunks, and those of its headers that say what it is, names in lower case."""
+
+    chunks: Iterable[bytes]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.chunks)
 
 
 @dataclass(frozen=True)
@@ -42,11 +63,16 @@ class Scope:
 class Source(Protocol):
     """What a source module offers."""
 
-    def request(self, dataset: Dataset, windows: Sequence[Window], scope: Scope) -> Request:
+    def request(self, dataset: Dataset, windows: Sequence[Window], scope: Scope, now: datetime) -> Request:
         """The one request that answers these adjoining windows."""
 
     def parse(
-        self, dataset: Dataset, chunks: Iterable[bytes], windows: Sequence[Window], scope: Scope
+        self,
+        dataset: Dataset,
+        chunks: Iterable[bytes],
+        windows: Sequence[Window],
+        scope: Scope,
+        headers: Mapping[str, str] = {},
     ) -> Iterator[Checked]:
         """The answer as checked pieces in the order of its rows; every row of the answer is in exactly one."""
 

@@ -6,7 +6,7 @@ Sources of the rules: the API's OpenAPI document; settlement periods per BSC Sec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -30,7 +30,7 @@ MAX_UNITS: Final = 250
 """BM units in one request; longer query strings are refused on the way."""
 
 
-def request(dataset: Dataset, windows: Sequence[Window], scope: Scope) -> Request:
+def request(dataset: Dataset, windows: Sequence[Window], scope: Scope, _now: datetime | None = None) -> Request:
     """The request for adjoining settlement dates; `{date}` in the dataset's path is the first of them.
 
     Raises:
@@ -47,7 +47,13 @@ def request(dataset: Dataset, windows: Sequence[Window], scope: Scope) -> Reques
     return Request(dataset.path, (("from", _minute(first)), ("to", _minute(last)), *members))
 
 
-def parse(dataset: Dataset, chunks: Iterable[bytes], windows: Sequence[Window], scope: Scope) -> Iterator[Checked]:
+def parse(
+    dataset: Dataset,
+    chunks: Iterable[bytes],
+    windows: Sequence[Window],
+    scope: Scope,
+    _headers: Mapping[str, str] | None = None,
+) -> Iterator[Checked]:
     """Check every row against the contract, its half hour and its stamp.
 
     Raises:

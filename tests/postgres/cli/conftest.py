@@ -19,7 +19,7 @@ from energy_ingest.cli import app
 from energy_ingest.loading.database import connect
 from energy_ingest.loading.ingest import Loader, Summary
 from energy_ingest.loading.ledger import Run
-from energy_ingest.sources import Request
+from energy_ingest.sources import Answer, Request
 from energy_ingest.windows import Window
 
 FIRST = date(2024, 10, 26)  # 48 half hours; the next settlement date has 50
@@ -106,12 +106,12 @@ class Source:
         body = self.days.get(window.label, rows(window.label))
 
         @contextmanager
-        def fetch(_: Request, pace: Callable[[], object]) -> Iterator[Iterator[bytes]]:
+        def fetch(_: Request, pace: Callable[[], object]) -> Iterator[Answer]:
             pace()
-            yield iter([body if isinstance(body, bytes) else json.dumps({"data": body}).encode()])
+            yield Answer([body if isinstance(body, bytes) else json.dumps({"data": body}).encode()])
 
         run = Run("manual", dag_id="elexon_market_index", run_id="manual__1", try_number=1)
-        return Loader(MARKET_INDEX, MARKET_INDEX.scope(), fetch, lambda: connect(self.url), self.archive, run)
+        return Loader(MARKET_INDEX, MARKET_INDEX.scopes()[0], fetch, lambda: connect(self.url), self.archive, run)
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ WITH earlier AS (
       SELECT FROM pg_stat_activity AS session
       WHERE session.datname = current_database() AND session.pid = (dead.metadata ->> 'backend_pid')::integer))
 ), job AS (
-  INSERT INTO ledger.import_job (dataset, import_type, scope, window_start, window_label, status, started_at, metadata,
-                                 dag_id, run_id, try_number, code_version)
-  VALUES (%(dataset)s, %(import_type)s, %(scope)s, %(start)s, %(label)s, 'processing', clock_timestamp(),
-          %(metadata)s || jsonb_build_object('backend_pid', pg_backend_pid()),
+  INSERT INTO ledger.import_job (dataset, import_type, scope, window_start, window_label, window_part, status, started_at,
+                                 metadata, dag_id, run_id, try_number, code_version)
+  VALUES (%(dataset)s, %(import_type)s, %(scope)s, %(start)s, %(label)s, %(part)s, 'processing',
+          clock_timestamp(), %(metadata)s || jsonb_build_object('backend_pid', pg_backend_pid()),
           %(dag_id)s, %(run_id)s, %(try_number)s, %(code_version)s)
   RETURNING job_id, started_at
 )
-INSERT INTO ledger.window AS w (dataset, scope, window_start, window_end, label, state, attempts,
+INSERT INTO ledger.window AS w (dataset, scope, window_start, window_end, label, part, state, attempts,
                                 first_attempt_at, last_attempt_at, last_job_id, next_due_at)
-SELECT %(dataset)s, %(scope)s, %(start)s, %(end)s, %(label)s, 'running', 1, started_at, started_at, job_id,
+SELECT %(dataset)s, %(scope)s, %(start)s, %(end)s, %(label)s, %(part)s, 'running', 1, started_at, started_at, job_id,
        started_at + interval '1 hour' FROM job
 ON CONFLICT (dataset, scope, window_start) DO UPDATE
 SET state = CASE WHEN w.state = 'complete' THEN 'complete' ELSE 'running' END,

@@ -6,7 +6,7 @@ WITH loaded AS (
   SELECT window_start, count(*) AS rows FROM ledger.quarantine
   WHERE dataset = %(dataset)s AND scope = %(scope)s AND resolved_at IS NULL GROUP BY window_start
 )
-SELECT w.window_start, w.window_end, w.label, w.state, w.reason, w.attempts,
+SELECT w.window_start, w.window_end, w.label, w.part, w.state, w.reason, w.attempts,
        coalesce(loaded.rows, 0)::bigint, coalesce(refused.rows, 0)
 FROM ledger.window AS w LEFT JOIN loaded USING (window_start) LEFT JOIN refused USING (window_start)
 WHERE w.dataset = %(dataset)s AND w.scope = %(scope)s
