@@ -8,10 +8,10 @@ with its reason.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
+from itertools import chain
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -73,24 +73,24 @@ def decode(contract: Contract, arrays: Sequence[bytes | bytearray]) -> tuple[pl.
     Raises:
         Rejected: not UTF-8, not JSON, not arrays of objects, or a field that the contract requires is in no row at all.
     """
-    decoder, columns = _decoder(contract)
+    decoder, width, columns = _decoder(contract)
     if any(_NUL in array for array in arrays):
         return _decode_as_text(contract, arrays)
     try:
-        frames = [_frame(decoder.decode(array), columns) for array in arrays]
+        frames = [_frame(decoder.decode(array), width, columns) for array in arrays]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_as_text(contract, arrays)
     return pl.concat(frames, rechunk=True), []
 
 
 @cache
-def _decoder(contract: Contract) -> tuple[Any, list[Callable[[Any], pl.Series]]]:
-    """A compiled decoder for the contract, and for each column a function rows -> Series."""
-    fields = [(c.source, _json_type(c)) for c in contract.columns if not c.optional]
-    optional = [(c.source, _json_type(c), None) for c in contract.columns if c.optional]
-    ignored = [(name, Any, None) for name in contract.ignored]
-    row = msgspec.defstruct("Row", [*fields, *optional, *ignored], forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(list[row]), [_series(c) for c in contract.columns]  # type: ignore[valid-type]
+def _decoder(contract: Contract) -> tuple[Any, int, Sequence[Column]]:
+    """A compiled decoder for the contract, the number of its fields, and the columns that the first of them are."""
+    columns = sorted(contract.columns, key=lambda column: column.optional)
+    fields = [(c.source, _json_type(c), None) if c.optional else (c.source, _json_type(c)) for c in columns]
+    fields += [(name, Any, None) for name in contract.ignored]
+    row = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(list[row]), len(fields), columns  # type: ignore[valid-type]
 
 
 def _json_type(column: Column) -> Any:
@@ -98,20 +98,21 @@ def _json_type(column: Column) -> Any:
     return kind if kind is msgspec.Raw or not (column.nullable or column.optional) else kind | None
 
 
-def _series(column: Column) -> Callable[[Any], pl.Series]:
-    get, kind = attrgetter(column.source), _FRAME_TYPES.get(column.kind, pl.String)
+def _frame(rows: Iterable[msgspec.Struct], width: int, columns: Sequence[Column]) -> pl.DataFrame:
+    """Rows as columns; every n-th of all their values is the quickest way there."""
+    values = list(chain.from_iterable(map(msgspec.structs.astuple, rows)))
+    return pl.DataFrame([_series(column, values[n::width]) for n, column in enumerate(columns)])
+
+
+def _series(column: Column, values: list[Any]) -> pl.Series:
     if column.kind == "exact":
-        return lambda rows: pl.Series(column.source, [_own_digits(get(row)) for row in rows], kind)
-    return lambda rows: pl.Series(column.source, list(map(get, rows)), kind)
+        values = [_own_digits(value) for value in values]
+    return pl.Series(column.source, values, _FRAME_TYPES.get(column.kind, pl.String))
 
 
 def _own_digits(value: msgspec.Raw | None) -> str | None:
     text = "null" if value is None else bytes(value).decode()
     return msgspec.json.decode(text) if text[0] in 'n"' else text
-
-
-def _frame(rows: Any, columns: Sequence[Callable[[Any], pl.Series]]) -> pl.DataFrame:
-    return pl.DataFrame([column(rows) for column in columns])
 
 
 def _decode_as_text(contract: Contract, arrays: Sequence[bytes | bytearray]) -> tuple[pl.DataFrame, list[Problem]]:
