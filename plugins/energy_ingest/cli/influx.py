@@ -105,6 +105,6 @@ def _told(dataset: catalog.Dataset, influx: Influx, work: Callable[[Projector], 
     refused = f", {summary.refused:,} lines refused" if summary.refused else ""
     old = f", {summary.outside_retention:,} older than the bucket keeps" if summary.outside_retention else ""
     typer.echo(f"{dataset.name}: {summary.progress()}{refused}{old}")
-    for label, error in summary.failed.items():
-        typer.echo(f"energy-ingest: {label}: {error}", err=True)
+    for window, error in summary.failed.items():
+        typer.echo(f"energy-ingest: {window}: {error}", err=True)
     return output.CRITICAL if summary.failed else output.DEGRADED if summary.refused or summary.left else output.HEALTHY

@@ -6,13 +6,14 @@ waits; writing it again gives the same points. Rows are streamed, so memory is b
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -25,7 +26,7 @@ from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError, Rejected
 from energy_ingest.loading import database, line_protocol
 from energy_ingest.loading.influx_client import Batch, Influx, Refusal, is_outside_retention
-from energy_ingest.loading.influx_sql import Stale, rows_query, stale_query
+from energy_ingest.loading.influx_sql import Stale, rows_query, span_query, stale_query
 from energy_ingest.loading.ingest import REPORT_EVERY, read_ahead
 from energy_ingest.loading.ledger import Run
 from energy_ingest.projection import Points
@@ -50,7 +51,7 @@ class Summary:
     points: int = 0
     refused: int = 0
     outside_retention: int = 0
-    failed: dict[date, IngestError] = field(default_factory=dict)
+    failed: dict[Window, IngestError] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -123,7 +124,7 @@ class Projector:
         values = {"dataset": self.dataset.name, "dag_id": run and run.dag_id, "run_id": run and run.run_id}
         with database.typed_errors():
             rows = connection.execute(statement("influx/waiting"), values).fetchall()
-        return [Window(*row[:3]) for row in rows if row[3]], [Window(*row[:3]) for row in rows if not row[3]]
+        return [Window(*row) for *row, own in rows if own], [Window(*row) for *row, own in rows if not own]
 
     def _one(
         self, connection: psycopg.Connection, window: Window, summary: Summary, wait: bool = True, anew: bool = False
@@ -131,21 +132,21 @@ class Projector:
         """Write one window; where InfluxDB refuses its rows, the others go on."""
         try:
             with database.typed_errors(), connection.transaction():
-                _Attempt(self, connection, window, summary).run(wait, anew)
+                Attempt(self, connection, window, summary).run(wait, anew)
         except Busy:
             return
         except IngestError as error:
             self._note(connection, window, error)
             if not isinstance(error, Rejected):
                 raise
-            summary.failed[window.label] = error
+            summary.failed[window] = error
         else:
             summary.windows += 1
         self.on_progress(summary)
 
     def _note(self, connection: psycopg.Connection, window: Window, error: IngestError) -> None:
         """Keep why a window is not written; only what InfluxDB refuses outright has to wait for a person."""
-        log.warning("%s %s waits for InfluxDB: %s", self.dataset.name, window.label, error)
+        log.warning("%s %s waits for InfluxDB: %s", self.dataset.name, window, error)
         state = "failed" if isinstance(error, Rejected) else "pending"
         values = {"dataset": self.dataset.name, "start": window.start, "state": state, "error": str(error)}
         if not connection.broken:
@@ -153,7 +154,7 @@ class Projector:
                 connection.execute(statement("influx/failed"), values)
 
 
-class _Attempt:
+class Attempt:
     """One window on its way to InfluxDB, in the caller's transaction."""
 
     def __init__(self, projector: Projector, connection: psycopg.Connection, window: Window, summary: Summary) -> None:
@@ -169,10 +170,9 @@ class _Attempt:
         self._lock(wait)
         row = self._connection.execute(statement("influx/jobs"), self._place).fetchone()
         jobs, revised = row or ([], False)
-        if anew:
-            stale = [self._whole(points) for points in self._points]
-        else:
-            stale = [one for points in self._points for one in self._stale(points, jobs)] if revised else []
+        stale: list[Stale] = []
+        for points in self._points if anew or revised else ():
+            stale += self._all(points) if anew else self._stale(points, jobs)
         for one in stale:
             self._delete(one)
         if jobs or anew:
@@ -187,10 +187,15 @@ class _Attempt:
         if self._connection.execute(query, [place]).fetchone() == (False,):
             raise Busy
 
-    def _whole(self, points: Points) -> Stale:
-        return Stale(points, self._window.start, self._window.end - timedelta(microseconds=1), {})
+    def _all(self, points: Points) -> list[Stale]:
+        """Whatever InfluxDB may have of the window; only former versions where its time is not its own."""
+        span = self._connection.execute(span_query(self._dataset, self._window, points)).fetchone()
+        first, last = span or (None, None)
+        if first and self._owns(first, last):
+            return [Stale(points, self._window.start, self._window.end - timedelta(microseconds=1), {})]
+        return self._stale(points, None)
 
-    def _stale(self, points: Points, jobs: Sequence[int]) -> list[Stale]:
+    def _stale(self, points: Points, jobs: Sequence[int] | None) -> list[Stale]:
         """Points of former versions that the new ones do not overwrite."""
         query = stale_query(self._dataset, self._window, points, jobs)
         found = []
@@ -199,7 +204,12 @@ class _Attempt:
             found.append(Stale(points, first, last, {name: value for name, value in tags.items() if value}))
         if len(found) <= SERIES:
             return found
-        return [Stale(points, min(one.first for one in found), max(one.last for one in found), {})]
+        first, last = min(one.first for one in found), max(one.last for one in found)
+        return [Stale(points, first, last, {})] if self._owns(first, last) else found
+
+    def _owns(self, first: datetime, last: datetime) -> bool:
+        """Whether no other window has points between these instants."""
+        return self._window.start <= first and last < self._window.end
 
     def _delete(self, stale: Stale) -> None:
         points = stale.points
@@ -208,21 +218,21 @@ class _Attempt:
 
     def _write(self, jobs: Sequence[int] | None, stale: Sequence[Stale]) -> None:
         """Write the rows in batches; the next one is made while one is on its way."""
-        with closing(self._batches(jobs, stale)) as batches, closing(read_ahead(batches)) as ahead:
+        with closing(self.batches(jobs, stale)) as batches, closing(read_ahead(batches, depth=2)) as ahead:
             for brought_by, batch in ahead:
                 refusals = self._influx.write(batch)
                 self._keep(brought_by, batch, refusals)
                 self._summary.points += batch.lines.len() - len(refusals)
                 self._report(self._summary)
 
-    def _batches(
-        self, jobs: Sequence[int] | None, stale: Sequence[Stale]
+    def batches(
+        self, jobs: Sequence[int] | None, stale: Sequence[Stale] = ()
     ) -> Generator[tuple[pl.Series, Batch], None, None]:
-        """The rows as batches of lines, with the load that brought each."""
+        """The rows of these loads (None: all of the window) as batches of lines, with the load that brought each."""
         columns, size = line_protocol.columns(self._points), settings.INFLUX_BATCH.get_int()
         schema: Any = {"job_id": pl.Int64, **{c.name: pl.Int64 if c.is_time else pl.String for c in columns}}
         query, kinds = rows_query(self._dataset, self._window, columns, jobs, stale), self._dataset.contract.loaded
-        with self._connection.cursor().copy(query) as copy:
+        with _without_old_objects(), self._connection.cursor().copy(query) as copy:
             rows = iter(copy)  # the server sends each row on its own
             while text := b"".join(islice(rows, size)):
                 frame = pl.read_csv(io.BytesIO(text), has_header=False, schema=schema)
@@ -241,7 +251,7 @@ class _Attempt:
                 self._refused.append((brought_by[refusal.place], batch.lines[refusal.place], refusal.reason))
         if len(self._refused) > REFUSALS:
             raise Rejected(
-                f"more than {REFUSALS:,} lines of {self._window.label} are refused; first {self._first_refused()}. "
+                f"more than {REFUSALS:,} lines of {self._window} are refused; first {self._first_refused()}. "
                 f"Correct {self._influx.target} or the mapping, then run: energy-ingest influx rebuild "
                 f"--dataset {self._dataset.name} --from {self._window.label} --to {self._window.label}"
             )
@@ -264,6 +274,16 @@ class _Attempt:
         self._connection.execute(statement("influx/hold"), values)
         self._connection.execute(statement("influx/written"), values)
         self._summary.refused += len(self._refused)
+
+
+@contextmanager
+def _without_old_objects() -> Iterator[None]:
+    """Keep the garbage collector from searching all of Airflow every few thousand rows: that is half of the work."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def log_progress() -> Callable[[Summary], None]:

@@ -81,7 +81,7 @@ class Batch:
     @classmethod
     def of(cls, lines: pl.Series) -> Batch:
         """A batch of these lines."""
-        return cls(lines, igzip.compress("\n".join(lines.to_list()).encode(), compresslevel=1))
+        return cls(lines, igzip.compress(lines.str.join("\n").item().encode(), compresslevel=1))
 
     def halves(self) -> Iterator[tuple[int, Batch]]:
         """Both halves, each with the place of its first line."""
@@ -142,7 +142,7 @@ class Influx:
         """Delete a measurement's points from first to last, both inclusive, that have these tags."""
         terms = [f"_measurement={_quoted(measurement)}"]
         terms += [f"{name}={_quoted(stored_tag(value))}" for name, value in (tags or {}).items()]
-        # Whether the stop is inclusive differs between InfluxDB's documents; no point lies in the nanosecond after `last`
+        # InfluxDB's documents disagree on whether the stop is inclusive; no point lies in the nanosecond after `last`
         request = DeletePredicateRequest(_rfc3339(first), _rfc3339(last, nanoseconds=1), " AND ".join(terms))
         place = {"org": self.target.org, "bucket": self.target.bucket}
         self._retrying(self._typed, lambda: self._delete.post_delete(request, **place))

@@ -1,4 +1,4 @@
-"""What to read from a dataset's table for InfluxDB: the rows as text, and which points a revision made wrong."""
+"""What to read from a dataset's table for InfluxDB: rows as text, and which points a revision made wrong."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from psycopg import sql
 
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading.line_protocol import Field
+from energy_ingest.loading.merge import within
 from energy_ingest.projection import Points, Scaled
 from energy_ingest.windows import Window
 
@@ -28,20 +29,29 @@ def rows_query(
     dataset: Dataset, window: Window, columns: Iterable[Field], jobs: Sequence[int] | None, stale: Iterable[Stale] = ()
 ) -> sql.Composed:
     """COPY of the window's rows that these loads brought (None: all rows), and of those whose points are deleted."""
-    some = sql.SQL("true") if jobs is None else sql.SQL("t.job_id = ANY({})").format(list(jobs))
-    conditions = [some, *(_hit(dataset, one) for one in stale)]
+    brought = sql.SQL("true") if jobs is None else sql.SQL("t.job_id = ANY({})").format(list(jobs))
+    conditions = [brought, *(_hit(dataset, one) for one in stale)]
     return sql.SQL(
         "COPY (SELECT t.job_id, {columns} FROM {table} AS t WHERE {within} AND ({some})) TO STDOUT (FORMAT csv)"
     ).format(
         columns=sql.SQL(", ").join(_expression(dataset, column) for column in columns),
         table=sql.Identifier("energy", dataset.table),
-        within=_within(dataset, window, "t"),
+        within=within(dataset.bounds(window), "t"),
         some=sql.SQL(" OR ").join(conditions),
     )
 
 
-def stale_query(dataset: Dataset, window: Window, points: Points, jobs: Sequence[int]) -> sql.Composed:
-    """Series (first instant, last instant, tag columns) of superseded versions that still stand in InfluxDB.
+def span_query(dataset: Dataset, window: Window, points: Points) -> sql.Composed:
+    """The first and the last instant of the window's rows."""
+    return sql.SQL("SELECT min({0}), max({0}) FROM {1} AS t WHERE {2}").format(
+        sql.Identifier("t", points.time),
+        sql.Identifier("energy", dataset.table),
+        within(dataset.bounds(window), "t"),
+    )
+
+
+def stale_query(dataset: Dataset, window: Window, points: Points, jobs: Sequence[int] | None) -> sql.Composed:
+    """Series (first instant, last instant, tag columns) of versions that these loads (None: any) superseded in vain.
 
     A new version overwrites a former one if it has the same tags, and a value in every field that the former one had.
     """
@@ -53,23 +63,17 @@ def stale_query(dataset: Dataset, window: Window, points: Points, jobs: Sequence
     groups = sql.SQL("GROUP BY {}").format(sql.SQL(", ").join(series)) if series else sql.SQL("HAVING count(*) > 0")
     return sql.SQL(
         "SELECT {series} FROM {history} AS r JOIN {table} AS t USING ({key})"
-        " WHERE {within} AND r.superseded_by = ANY({jobs}) AND ({wrong}) {groups}"
+        " WHERE {within} AND {some} AND ({wrong}) {groups}"
     ).format(
         series=sql.SQL(", ").join([sql.SQL("min({0}), max({0})").format(instant), *series]),
         history=sql.Identifier("energy", f"{dataset.table}_revision"),
         table=sql.Identifier("energy", dataset.table),
         key=sql.SQL(", ").join(map(sql.Identifier, dataset.contract.key)),
-        within=_within(dataset, window, "r"),
-        jobs=list(jobs),
+        within=within(dataset.bounds(window), "r"),
+        some=sql.SQL("true") if jobs is None else sql.SQL("r.superseded_by = ANY({})").format(list(jobs)),
         wrong=sql.SQL(" OR ").join([*moved, *emptied]),
         groups=groups,
     )
-
-
-def _within(dataset: Dataset, window: Window, table: str) -> sql.Composed:
-    """The window's part of the table, by the first column of its key."""
-    column = sql.Identifier(table, dataset.time_column)
-    return sql.SQL("{} BETWEEN {} AND {}").format(column, window.label, window.label)
 
 
 def _hit(dataset: Dataset, stale: Stale) -> sql.Composed:

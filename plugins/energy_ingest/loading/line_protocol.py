@@ -62,34 +62,42 @@ def lines(frame: pl.DataFrame, points: Points, kinds: Mapping[str, Kind]) -> pl.
     `frame` has the columns of `columns`, by name: text as PostgreSQL writes it, times as 64-bit integers.
     """
     time = pl.col(Field(points.time, is_time=True).name) + round(points.shift.total_seconds() * 1_000_000)
-    fields = [_field_part(frame, key, _field(source), kinds) for key, source in points.fields.items()]
-    values = pl.concat_str(fields, ignore_nulls=True).str.strip_prefix(",")
-    line = pl.concat_str([_series_part(frame, points), pl.lit(" "), values, pl.lit(" "), time.cast(pl.String)])
-    return frame.select(line=pl.when(values != "").then(line))["line"]
+    series, end = _series(frame, points), [pl.lit(" "), time.cast(pl.String)]
+    sources = {_replaced(key, _NAME): _field(source) for key, source in points.fields.items()}
+    fields = [_assignment(frame, key, field, kinds[field.column]) for key, field in sources.items()]
+    if any(frame[field.name].null_count() for field in sources.values()):
+        present = pl.concat_str([pl.concat_str([pl.lit(","), *field]) for field in fields], ignore_nulls=True)
+        line = pl.concat_str([*series, pl.lit(" "), present.str.strip_prefix(","), *end])
+        return frame.select(line=pl.when(present != "").then(line))["line"]
+    separators = [pl.lit(" "), *([pl.lit(",")] * (len(fields) - 1))]
+    values = [part for separator, field in zip(separators, fields, strict=True) for part in (separator, *field)]
+    return frame.select(line=pl.concat_str([*series, *values, *end]))["line"]
 
 
-def _series_part(frame: pl.DataFrame, points: Points) -> pl.Expr:
-    """Measurement and tags in the order of their names, which is how InfluxDB stores them."""
-    parts: list[pl.Expr] = [pl.lit(_replaced(points.measurement, _MEASUREMENT))]
+def _series(frame: pl.DataFrame, points: Points) -> list[pl.Expr]:
+    """Measurement and tags, in the order of their names, which is how InfluxDB stores them."""
+    parts = [pl.lit(_replaced(points.measurement, _MEASUREMENT))]
     for key in sorted({**points.tags, **points.constants}):
         name = f",{_replaced(key, _NAME)}="
         if key in points.constants:
             parts.append(pl.lit(name + escaped_tag(points.constants[key])))
-        else:
-            column = points.tags[key]
-            parts.append(pl.when(pl.col(column) != "").then(pl.concat_str(pl.lit(name), _tag(frame[column]))))
-    return pl.concat_str(parts, ignore_nulls=True)
+            continue
+        values = frame[points.tags[key]]
+        tag = [pl.lit(name), _tag(values)]
+        everywhere = (values != "").all(ignore_nulls=False)
+        parts += (
+            tag if everywhere else [pl.when(pl.col(values.name) != "").then(pl.concat_str(tag)).otherwise(pl.lit(""))]
+        )
+    return parts
 
 
-def _field_part(frame: pl.DataFrame, key: str, field: Field, kinds: Mapping[str, Kind]) -> pl.Expr:
-    name, value = pl.lit(f",{_replaced(key, _NAME)}="), pl.col(field.name)
-    match kinds[field.column]:
-        case "number" | "exact" | "boolean":
-            return pl.concat_str(name, value)
-        case "integer":
-            return pl.concat_str(name, value, pl.lit("i"))
-        case _:
-            return pl.concat_str(name, pl.lit('"'), _text(frame[field.name]), pl.lit('"'))
+def _assignment(frame: pl.DataFrame, key: str, field: Field, kind: Kind) -> list[pl.Expr]:
+    """`key=value`, the value in the notation of its type."""
+    if kind in ("number", "exact", "boolean"):
+        return [pl.lit(f"{key}="), pl.col(field.name)]
+    if kind == "integer":
+        return [pl.lit(f"{key}="), pl.col(field.name), pl.lit("i")]
+    return [pl.lit(f'{key}="'), _text(frame[field.name]), pl.lit('"')]
 
 
 def _tag(values: pl.Series) -> pl.Expr:

@@ -58,8 +58,8 @@ class ProjectInfluxOperator(BaseOperator):
                 raise AirflowSkipException(f"{error} What this run loaded waits for the newest run.") from error
             raise (AirflowException if isinstance(error, Retryable) else AirflowFailException)(str(error)) from error
         if summary.failed:
-            label, refusal = min(summary.failed.items())
-            raise AirflowFailException(f"InfluxDB refuses {len(summary.failed)} windows; first {label}: {refusal}")
+            window, refusal = next(iter(summary.failed.items()))
+            raise AirflowFailException(f"InfluxDB refuses {len(summary.failed)} windows; first {window}: {refusal}")
         return summary.counts()
 
     def _project(self, context: Mapping[str, Any], newest: bool) -> Summary:
