@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from energy_ingest import clock
 from energy_ingest.catalog import B1610, MARKET_INDEX, SYSTEM_PRICES
 from energy_ingest.errors import NotYetPublished, Rejected, Retryable
 from energy_ingest.loading import ledger
+from energy_ingest.loading.database import connect
 from energy_ingest.windows import MAX_ATTEMPTS_SHORT, Window
 from tests.postgres.world import (
     AUTUMN,
@@ -355,8 +357,6 @@ def test_a_refused_answer_is_kept_for_whoever_looks_into_it(warehouse_url: str, 
     summary = loader(warehouse_url, feed, tmp_path).load(days(DAY))
     assert "renamed" in str(summary.failed[days(DAY)[0]])
     ((path, size),) = ask(warehouse_url, "SELECT archive_path, response_bytes FROM ledger.import_job")
-    import gzip
-
     assert gzip.decompress(Path(path).read_bytes()) == body
     assert size == len(body)
     audit(warehouse_url)
@@ -364,8 +364,6 @@ def test_a_refused_answer_is_kept_for_whoever_looks_into_it(warehouse_url: str, 
 
 def test_an_answer_that_the_server_refuses_is_kept_whole(warehouse_url: str, owner_url: str, tmp_path: Path):
     """The rows pass our contract, the table's own rules refuse them, half the answer is still to come."""
-    from energy_ingest.loading.database import connect
-
     with connect(owner_url) as owner:
         owner.execute("ALTER TABLE energy.elexon_b1610 ADD CHECK (quantity_mwh < 50)")
     feed = Feed(B1610, chunk=512)
