@@ -145,13 +145,20 @@ def states(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> di
     return {row["window_start"]: row for row in rows}
 
 
-def completed_by(connection: psycopg.Connection, run: Run, scope: Scope, since_try: int) -> set[datetime]:
-    """Starts of the windows that this Airflow run loaded in this or an earlier try of its present cycle of retries."""
+def completed_by(
+    connection: psycopg.Connection, run: Run, scope: Scope, since_try: int, since: datetime
+) -> set[datetime]:
+    """Starts of the windows that this Airflow run loaded in this or an earlier try of its present cycle of retries.
+
+    `since` is the start of the run: one that was deleted and made again has the same name, and counts its tries anew.
+    """
     query = (
         "SELECT window_start FROM ledger.import_job"
-        " WHERE dag_id = %s AND run_id = %s AND scope = %s AND try_number >= %s AND status = 'completed'"
+        " WHERE dag_id = %s AND run_id = %s AND scope = %s AND try_number >= %s AND started_at >= %s"
+        " AND status = 'completed'"
     )
-    return {start for (start,) in connection.execute(query, [run.dag_id, run.run_id, scope.name, since_try])}
+    values = [run.dag_id, run.run_id, scope.name, since_try, since]
+    return {start for (start,) in connection.execute(query, values)}
 
 
 def _actual(connection: psycopg.Connection, job: Job, staged: Staged) -> int:

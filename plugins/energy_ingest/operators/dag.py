@@ -24,8 +24,12 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
 }
 
 WINDOW_PARAMS: Final = {
-    "window_from": Param(None, type=["null", "string"], format="date", title="First date", description="Reload from this date ..."),
-    "window_to": Param(None, type=["null", "string"], format="date", title="Last date", description="... to this one, inclusive."),
+    "window_from": Param(
+        None, type=["null", "string"], format="date", title="First date", description="Reload from this date ..."
+    ),
+    "window_to": Param(
+        None, type=["null", "string"], format="date", title="Last date", description="... to this one, inclusive."
+    ),
 }
 """The trigger form: a range of dates. Left empty, a run loads the windows of its data interval."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
 from energy_ingest import catalog
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class IngestWindowsOperator(BaseOperator):
     """Load the windows that a run owns; the newest run also takes what the ledger says is due.
 
-    One task handles all windows of the run in each of the dataset's scopes, each in its own transaction. A failing window
-    does not stop the others; the task fails at the end naming what is left, and its retry does only that. Clearing it
-    loads everything again.
+    One task handles all windows of the run in each of the dataset's scopes, each in its own transaction. A failing
+    window does not stop the others; the task fails at the end naming what is left, and its retry does only that.
+    Clearing it loads everything again.
 
     :param dataset: name of a dataset in the catalogue
     :param warehouse_conn_id: Airflow connection of the warehouse
@@ -30,7 +30,12 @@ class IngestWindowsOperator(BaseOperator):
     ui_color = "#e8f4ea"
 
     def __init__(
-        self, *, dataset: str, warehouse_conn_id: str = "energy_warehouse", source_conn_id: str | None = None, **kwargs: Any
+        self,
+        *,
+        dataset: str,
+        warehouse_conn_id: str = "energy_warehouse",
+        source_conn_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dataset = catalog.get(dataset).name
@@ -39,12 +44,10 @@ class IngestWindowsOperator(BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
         """Load, and return the counts; they also go out with the asset event."""
-        from energy_ingest.errors import Misconfigured  # heavy modules stay out of DAG parsing
+        from energy_ingest.operators import runs  # heavy modules stay out of DAG parsing
 
-        try:
+        with runs.no_retry_if_misconfigured():
             summaries = [self._load(context, scope) for scope in catalog.get(self.dataset).scopes()]
-        except Misconfigured as error:
-            raise AirflowFailException(str(error)) from error
         counts = self._counts(summaries)
         for asset in self.outlets or []:
             context["outlet_events"][asset].extra = counts
@@ -84,7 +87,7 @@ class IngestWindowsOperator(BaseOperator):
         own, newest = runs.windows_of(loader.dataset, context)
         with closing(loader.connect()) as connection, database.typed_errors():
             due = ledger.due(connection, loader.dataset, loader.scope, windows.utc_now()) if newest else []
-            done = ledger.completed_by(connection, loader.run, loader.scope, runs.first_try(context))
+            done = ledger.completed_by(connection, loader.run, loader.scope, *runs.cycle_of(context))
         return sorted(window for window in {*own, *due} if window.start not in done)
 
     def _raise_for_failures(self, summary: Summary) -> None:
@@ -92,7 +95,7 @@ class IngestWindowsOperator(BaseOperator):
             return
         window, error = min(summary.failed.items(), key=lambda item: item[0])
         raise AirflowException(
-            f"{len(summary.failed)} of {summary.total} windows failed and {summary.left} were not tried; first {window}: "
-            f"{error} Loaded windows are safe. To load one by hand: energy-ingest load --dataset {self.dataset} "
-            f"--from {window.label} --to {window.label}"
+            f"{len(summary.failed)} of {summary.total} windows failed and {summary.left} were not tried; "
+            f"first {window}: {error}. Loaded windows are safe. To load one by hand: "
+            f"energy-ingest load --dataset {self.dataset} --from {window.label} --to {window.label}"
         ) from error

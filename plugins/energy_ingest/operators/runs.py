@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from energy_ingest import calendars, windows
 from energy_ingest.catalog import Dataset
@@ -30,8 +33,8 @@ def run_of(context: Mapping[str, Any]) -> Run:
 def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Window], bool]:
     """The windows of a run, and whether it is the newest scheduled one (which also takes what is due).
 
-    The parameters `window_from` and `window_to` win, then the data interval. An instant, as cron triggers give it, and no
-    interval at all (triggered without a logical date) mean the newest window at that time.
+    The parameters `window_from` and `window_to` win, then the data interval. An instant, as cron triggers give it, and
+    no interval at all (triggered without a logical date) mean the newest window at that time.
 
     Raises:
         Misconfigured: a bad range, or a range in a backfill, which would load the same windows in every run.
@@ -54,10 +57,27 @@ def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Windo
     return own, kind == "scheduled" and _is_newest(dataset, end, now)
 
 
-def first_try(context: Mapping[str, Any]) -> int:
-    """The first try of the present cycle of retries: clearing a task starts a new one, and loads everything again."""
+def cycle_of(context: Mapping[str, Any]) -> tuple[int, datetime]:
+    """The first try of the present cycle of retries, and the start of the run.
+
+    Clearing a task starts a new cycle, and loads everything again. A run that was deleted and made again has the name
+    of the former one and counts its tries anew.
+    """
     ti = context["ti"]
-    return int(ti.max_tries) - int(context["task"].retries) + 1
+    return int(ti.max_tries) - int(context["task"].retries) + 1, context["dag_run"].start_date
+
+
+@contextmanager
+def no_retry_if_misconfigured() -> Iterator[None]:
+    """Fail the task at once where a retry cannot help.
+
+    Raises:
+        AirflowFailException: something is misconfigured.
+    """
+    try:
+        yield
+    except Misconfigured as error:
+        raise AirflowFailException(str(error)) from error
 
 
 def _is_newest(dataset: Dataset, end: datetime, now: datetime) -> bool:

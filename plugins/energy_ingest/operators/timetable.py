@@ -25,7 +25,9 @@ class BoundedTimetable(CronDataIntervalTimetable):
         self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
         """The next run, or None after the last."""
-        info = super().next_dagrun_info(last_automated_data_interval=last_automated_data_interval, restriction=restriction)
+        info = super().next_dagrun_info(
+            last_automated_data_interval=last_automated_data_interval, restriction=restriction
+        )
         return info if info and info.data_interval.start <= self._last else None
 
     def serialize(self) -> dict[str, Any]:
