@@ -101,7 +101,7 @@ def _engine(conninfo: str) -> Engine:
 
     if sqlalchemy.__version__ >= "2":
         return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
-    import psycopg2
+    import psycopg2  # type: ignore[import-untyped]
 
     return create_engine(
         "postgresql+psycopg2://", creator=lambda: psycopg2.connect(conninfo), poolclass=NullPool, future=True
