@@ -28,10 +28,14 @@ from include.twin.client import Twin  # noqa: E402
 
 @pytest.fixture(scope="session")
 def metadata() -> None:
-    """Airflow's metadata database: SQLite, in the home."""
+    """Airflow's metadata database: SQLite, in the home; it knows the DAGs."""
     from airflow.utils import db
 
+    from tests.dags.harness import AIRFLOW_3, parse
+
     db.initdb()
+    if not AIRFLOW_3:  # there `dag.test` sees to it
+        parse().sync_to_db()
 
 
 @pytest.fixture(scope="session")

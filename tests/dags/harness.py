@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 from unittest.mock import patch
 
 import airflow
 import pendulum
+from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +41,7 @@ Interval = tuple[datetime, datetime]
 
 @dataclass
 class Ran:
-    """What became of a run of a DAG with one task; `errors` has one entry for each try that failed."""
+    """What became of a run: an error for each try that failed, result and asset events of its first task."""
 
     state: str = ""
     run_id: str = ""
@@ -76,40 +78,47 @@ def run(
     kind: str = "scheduled",
     conf: dict[str, Any] | None = None,
     retries: int = 0,
+    clear: Ran | None = None,
     **when: Any,
 ) -> Ran:
-    """Run a DAG as the scheduler would for a data interval, or as `when` says to `dag.test`; retries follow at once."""
+    """Run a DAG as the scheduler would for a data interval, or as `when` says to `dag.test`; retries follow at once.
+
+    With `clear`, no new run is made: the tasks of that one are cleared, and run once more.
+    """
     dag = parse().dags[dag_id]
-    (task,) = dag.tasks
-    ran = Ran()
-    task.retries, task.retry_delay, task.retry_exponential_backoff = retries, timedelta(0), False
-    task.on_failure_callback = task.on_retry_callback = [lambda context: ran.errors.append(context["exception"])]
+    ran, began = Ran(), pendulum.now("UTC")
+    for task in dag.tasks:
+        task.retries, task.retry_delay, task.retry_exponential_backoff = retries, timedelta(0), False
+        task.on_failure_callback = task.on_retry_callback = [lambda context: ran.errors.append(context["exception"])]
     if data_interval:
-        when = {"logical_date" if AIRFLOW_3 else "execution_date": data_interval[0]}
-    with patch(CREATE_RUN, _created_as(kind, data_interval)):
+        when["logical_date" if AIRFLOW_3 else "execution_date"] = data_interval[0]
+    with patch(CREATE_RUN, _created_as(kind, data_interval, clear)):
         dag_run = dag.test(run_conf=conf, **when)
     ran.state, ran.run_id = str(getattr(dag_run.state, "value", dag_run.state)), dag_run.run_id
-    ran.result, ran.events = _left_behind(dag_run.get_task_instance(task.task_id))
+    ran.result, ran.events = _left_behind(dag_run.get_task_instance(dag.roots[0].task_id), began)
     return ran
 
 
-def _created_as(kind: str, data_interval: Interval | None) -> Callable[..., Any]:
+def _created_as(kind: str, data_interval: Interval | None, clear: Ran | None) -> Callable[..., Any]:
     """`dag.test` makes manual runs for the interval before their date: make the run that the scheduler would."""
-    from pydoc import locate
-
     create: Any = locate(CREATE_RUN)
 
     def created(*, session: Any, **given: Any) -> Any:
-        dag_run = create(session=session, **given | ({"data_interval": data_interval} if data_interval else {}))
-        dag_run.run_type = kind
+        if clear:  # its tasks are cleared already: `dag.test` begins with that
+            dag_run = session.query(DagRun).filter_by(dag_id=given["dag"].dag_id, run_id=clear.run_id).one()
+            dag_run.dag, dag_run.state = given["dag"], "running"
+        else:
+            dag_run = create(session=session, **given | ({"data_interval": data_interval} if data_interval else {}))
+            dag_run.run_type, dag_run.start_date = kind, pendulum.now("UTC")
         session.commit()
         return dag_run
 
     return created
 
 
-def _left_behind(ti: Any) -> tuple[Any, list[dict[str, Any]]]:
+def _left_behind(ti: Any, since: datetime) -> tuple[Any, list[dict[str, Any]]]:
     """The task's result, and the extras of its asset events."""
     with create_session() as session:
         events = session.query(AssetEvent).filter_by(source_dag_id=ti.dag_id, source_run_id=ti.run_id)
+        events = events.filter(AssetEvent.timestamp >= since)
         return ti.xcom_pull(task_ids=ti.task_id), [event.extra for event in events]

@@ -76,7 +76,7 @@ def test_every_source(source_dag: Any):
     assert source_dag.catchup is True
     assert source_dag.end_date is None
     assert type(source_dag.timetable).__name__ == "CronDataIntervalTimetable"
-    (task,) = source_dag.tasks
+    task = source_dag.get_task("ingest")
     assert task.dataset == source_dag.dag_id
     assert [asset.uri for asset in task.outlets] == [f"x-energy://{source_dag.dag_id.replace('_', '/', 1)}"]
 
