@@ -42,10 +42,10 @@ class Gap:
     attempts: int
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, instants as ISO 8601 in UTC."""
+        """Plain values, instants as ISO 8601 in UTC; `part` only where a label has several."""
         return {
             "label": self.window.label.isoformat(),
-            "part": self.window.part,
+            **({"part": self.window.part} if self.window.part else {}),
             "start": _instant(self.window.start),
             "end": _instant(self.window.end),
             "state": self.state,

@@ -38,7 +38,6 @@ def test_whole_coverage_as_json() -> None:
         "gaps": [
             {
                 "label": "2024-10-28",
-                "part": "",
                 "start": "2024-10-28T00:00:00Z",
                 "end": "2024-10-29T00:00:00Z",
                 "state": "failed",
@@ -47,7 +46,6 @@ def test_whole_coverage_as_json() -> None:
             },
             {
                 "label": "2024-10-30",
-                "part": "",
                 "start": "2024-10-30T00:00:00Z",
                 "end": "2024-10-31T00:00:00Z",
                 "state": "missing",
