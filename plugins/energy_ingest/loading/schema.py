@@ -31,7 +31,7 @@ def migrate(conninfo: str) -> tuple[str | None, str]:
     `conninfo` is a libpq connection string of the role that owns the warehouse. Nothing that users loaded is dropped.
 
     Raises:
-        Misconfigured: a malformed address, or a role that does not own the warehouse.
+        Misconfigured: a malformed address, a role that does not own the warehouse, or a warehouse newer than this code.
         Retryable: no server answers there.
     """
     database.connect(conninfo).close()  # its errors are typed and keep the password to themselves
@@ -44,6 +44,7 @@ def migrate(conninfo: str) -> tuple[str | None, str]:
             before = _version(connection)
             connection.rollback()
             config = _config()
+            _require_known(before, config)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -71,6 +72,15 @@ def newest_version() -> str:
 def _version(connection: Connection) -> str | None:
     options = {"version_table": "schema_version", "version_table_schema": "ledger"}
     return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _require_known(version: str | None, config: Config) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version and version not in known:
+        raise Misconfigured(
+            f"the warehouse has version {version}, newer than this code, which knows up to {newest_version()}: deploy "
+            "the release that migrated it, or restore a backup from before"
+        )
 
 
 def _config() -> Config:
@@ -101,7 +111,7 @@ def _engine(conninfo: str) -> Engine:
 
     if sqlalchemy.__version__ >= "2":
         return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool)
-    import psycopg2  # type: ignore[import-untyped]
+    import psycopg2
 
     return create_engine(
         "postgresql+psycopg2://", creator=lambda: psycopg2.connect(conninfo), poolclass=NullPool, future=True
