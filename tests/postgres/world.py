@@ -274,7 +274,7 @@ def _text(query: Any, cursor: psycopg.Cursor) -> str:
 def ask(url: str, query: str, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     with connect(url) as connection:
-        return connection.execute(query, values).fetchall()  # type: ignore[call-overload]
+        return connection.execute(query, values or None).fetchall()  # type: ignore[call-overload]
 
 
 def one(url: str, query: str, *values: Any) -> Any:
