@@ -32,7 +32,17 @@ AIRFLOW2 = "apache-airflow==2.11.2"
 LAUNCHER = """#!/bin/sh
 '''exec' "{python}" "$0" "$@"
 ' '''
+import os
+import shlex
 import sys
+from pathlib import Path
+
+stack = Path({stack!r})
+if not os.environ.keys() & {{"WAREHOUSE_URL", "AIRFLOW_CONN_ENERGY_WAREHOUSE"}} and os.access(stack, os.R_OK):
+    # no warehouse is named: the one that `make demo` left running in this checkout is meant
+    for line in stack.read_text().splitlines():
+        name, _, value = shlex.split(line)[1].partition("=")
+        os.environ.setdefault(name, value)
 
 from energy_ingest.cli import main
 
@@ -105,7 +115,7 @@ def add_project(venv: Path) -> None:
     for site in venv.glob("lib/python3*/site-packages"):
         (site / "energy_ingest.pth").write_text(f"{ROOT / 'plugins'}\n")
     launcher = venv / "bin" / "energy-ingest"
-    launcher.write_text(LAUNCHER.format(python=venv / "bin" / "python"))
+    launcher.write_text(LAUNCHER.format(python=venv / "bin" / "python", stack=str(ROOT / ".stack" / "env")))
     launcher.chmod(0o755)
 
 

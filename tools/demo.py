@@ -220,7 +220,7 @@ class Demo:
         if not new_jobs:
             console.print("Everything was there already: no request was sent and no row was loaded twice.")
         elif not self._finished(rows):
-            console.print("What is missing and why: . .stack/env && .venv/bin/energy-ingest gaps")
+            console.print("What is missing and why: .venv/bin/energy-ingest gaps")
         console.print(f"Airflow: {self.stack.url}   user: admin   password: {self.stack.password}", highlight=False)
         console.print("The stack keeps running: make psql asks the warehouse, make stop ends it.")
 
