@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 # What makes the library importable here must not: Airflow has to find it.
-sys.path[:] = [path for path in sys.path if path != str(Path(__file__).parents[2] / "plugins")]
+sys.path[:] = [path for path in sys.path if not (Path(path) / "energy_ingest").is_dir()]
 
 from airflow import plugins_manager  # noqa: E402
 from harness import AIRFLOW_3, digest, parse  # noqa: E402

@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from datetime import date, timedelta
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pendulum
@@ -16,6 +18,7 @@ import pytest
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable
 
+import energy_ingest
 from energy_ingest import settings
 from energy_ingest.calendars import SETTLEMENT_DAYS, ending_in
 from energy_ingest.operators.timetable import BoundedTimetable
@@ -148,6 +151,15 @@ def test_a_bad_date_is_named(setting: settings.Setting, monkeypatch: pytest.Monk
     errors = parse().import_errors
     assert {Path(path).stem for path in errors} == SOURCES
     assert all(f"{setting.env}='20.10.2024' is not a date: use YYYY-MM-DD" in text for text in errors.values())
+
+
+def test_every_module_of_the_library_is_importable():
+    """With each Airflow and its pins; a command line's `__main__` runs, and migrations need Alembic around them."""
+    names = {module.name for module in walk_packages(energy_ingest.__path__, "energy_ingest.")}
+    for name in names:
+        if not name.endswith(".__main__") and ".migrations." not in name:
+            import_module(name)
+    assert {"energy_ingest.operators.ingest", "energy_ingest.hooks.elexon"} <= names
 
 
 def test_production_needs_no_timetable_of_ours():

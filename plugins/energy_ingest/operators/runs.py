@@ -9,13 +9,19 @@ from typing import Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from energy_ingest import calendars, windows
+from energy_ingest import calendars, settings, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import Misconfigured
 from energy_ingest.loading.ledger import Run
 from energy_ingest.windows import Window
 
-_IMPORT_TYPES: Final = ("scheduled", "backfill", "manual", "asset_triggered")
+_IMPORT_TYPES: Final = {
+    "scheduled": "scheduled",
+    "backfill": "backfill",
+    "asset_triggered": "asset_triggered",
+    "dataset_triggered": "asset_triggered",  # its name on Airflow 2
+}
+"""By type of run; every other one was started by hand, in whatever way."""
 
 
 def run_of(context: Mapping[str, Any]) -> Run:
@@ -23,14 +29,16 @@ def run_of(context: Mapping[str, Any]) -> Run:
     dag_run, ti = context["dag_run"], context["ti"]
     kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
     return Run(
-        kind if kind in _IMPORT_TYPES else "manual",  # type: ignore[arg-type]
+        _IMPORT_TYPES.get(kind, "manual"),
         dag_id=ti.dag_id,
         run_id=dag_run.run_id,
         try_number=ti.try_number,
     )
 
 
-def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Window], bool]:
+def windows_of(
+    dataset: Dataset, context: Mapping[str, Any], look_back: timedelta = timedelta(0)
+) -> tuple[list[Window], bool]:
     """The windows of a run, and whether it is the newest scheduled one (which also takes what is due).
 
     The parameters `window_from` and `window_to` win, then the data interval. An instant, as cron triggers give it, and
@@ -53,7 +61,7 @@ def windows_of(dataset: Dataset, context: Mapping[str, Any]) -> tuple[list[Windo
     if start == end:
         own = calendars.ending_in(dataset.calendar, end - timedelta(days=2), end)[-1:]
     else:
-        own = calendars.ending_in(dataset.calendar, start, end)
+        own = calendars.ending_in(dataset.calendar, start - look_back, end)
     return own, kind == "scheduled" and _is_newest(dataset, end, now)
 
 
@@ -65,6 +73,12 @@ def cycle_of(context: Mapping[str, Any]) -> tuple[int, datetime]:
     """
     ti = context["ti"]
     return int(ti.max_tries) - int(context["task"].retries) + 1, context["dag_run"].start_date
+
+
+def is_new(context: Mapping[str, Any]) -> bool:
+    """Whether the schedule made this run, and nobody has cleared it."""
+    first_try, _ = cycle_of(context)
+    return run_of(context).import_type == "scheduled" and first_try == 1
 
 
 @contextmanager
@@ -81,5 +95,7 @@ def no_retry_if_misconfigured() -> Iterator[None]:
 
 
 def _is_newest(dataset: Dataset, end: datetime, now: datetime) -> bool:
-    scheduled = dataset.scheduled_windows(now)
-    return not scheduled or scheduled[-1].end <= end or end + dataset.cadence > now
+    """Whether no scheduled window has ended since, or none that a run could have taken; days are enough to know."""
+    until = settings.UNTIL.get_date()
+    since = calendars.ending_in(dataset.calendar, end, min(now, end + timedelta(days=3))) if end < now else []
+    return end + dataset.cadence > now or not [window for window in since if not until or window.label <= until]
