@@ -120,6 +120,23 @@ def test_the_older_answer_is_the_slower_one(warehouse_url: str, tmp_path: Path, 
     audit(warehouse_url, expected=windows)
 
 
+def test_an_older_answer_does_not_undo_a_newer_one_that_changed_nothing(warehouse_url: str, tmp_path: Path):
+    """The newer answer left no trace on the rows: that it confirmed them is in the ledger only."""
+    windows, passing = days(DAY), Feed()
+    load(warehouse_url, Feed(), tmp_path, windows)
+    passing.restate(DAY, "systemSellPrice", 321.0, count=48)
+
+    def overtaken(step: str) -> None:
+        if step == "lock":
+            load(warehouse_url, Feed(), tmp_path, windows)
+
+    summary = load(warehouse_url, passing, tmp_path, windows, tap=overtaken)
+    assert (summary.count("unchanged"), summary.count("revised")) == (48, 0)
+    priced = "SELECT count(*) FROM energy.elexon_system_prices WHERE system_sell_price_gbp_per_mwh = 321"
+    assert one(warehouse_url, priced) == 0
+    audit(warehouse_url, expected=windows)
+
+
 def test_eight_windows_at_once(warehouse_url: str, tmp_path: Path):
     windows = days(DAY, 16)
     summary = load(warehouse_url, Feed(), tmp_path, windows, concurrency=8, tap=meeting(8, "lock"))

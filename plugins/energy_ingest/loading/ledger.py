@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from energy_ingest import settings, windows
@@ -33,10 +34,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt on one window, begun.
-
-    `answers` counts the earlier ones retrieved after the publication deadline; `answered_at` is when the newest was.
-    """
+    """One attempt on one window, begun; `answers` counts earlier ones that came after the publication deadline."""
 
     dataset: Dataset
     scope: Scope
@@ -45,7 +43,6 @@ class Job:
     started_at: datetime
     attempts: int
     answers: int
-    answered_at: datetime | None
     was_complete: bool
     first_empty_at: datetime | None
 
@@ -89,16 +86,16 @@ def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window
 
 def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept, retrieved_at: datetime) -> Loaded:
     """Merge the staged rows and record the result, all in one transaction under the window's lock."""
-    place = f"{job.dataset.name} {job.window.start}"  # without the scope: several may share rows
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [place])
-        merged = merge(connection, job.dataset, job.window, staged, job.job_id, retrieved_at)
+        newest_at = max(_lock(connection, job) or retrieved_at, retrieved_at)
+        is_newest = newest_at == retrieved_at
+        merged = merge(connection, job.dataset, job.window, staged, job.job_id, retrieved_at, revise=is_newest)
         actual = _actual(connection, job, staged)
-        loaded = _judge(job, staged, merged, actual, retrieved_at)
+        loaded = _judge(job, staged, merged, actual, newest_at)
         _quarantine(connection, job, [*staged.rejects, merged.conflicts])
         _note_drift(connection, job, staged)
         values = _finish_values(job, staged, loaded, actual, kept, retrieved_at)
-        connection.execute(statement("ledger/finish"), values)
+        connection.execute(statement("ledger/finish"), {**values, "is_newest": is_newest})
     return loaded
 
 
@@ -161,6 +158,15 @@ def completed_by(
     return {start for (start,) in connection.execute(query, values)}
 
 
+def _lock(connection: psycopg.Connection, job: Job) -> datetime | None:
+    """Lock the window for the rest of the transaction; returns when the newest answer that is loaded was retrieved."""
+    place = f"{job.dataset.name} {job.window.start}"  # without the scope: several may share rows
+    cursor = connection.execute(sql.SQL(statement("ledger/lock")).format(place=place, **job.place))
+    cursor.nextset()
+    row = cursor.fetchone()
+    return row[0] if row else None
+
+
 def _actual(connection: psycopg.Connection, job: Job, staged: Staged) -> int:
     """How many items the window has; where this answer is short, others may have brought the rest."""
     if job.was_complete or len(staged.items) >= job.dataset.expected_items(job.window, job.scope):
@@ -168,7 +174,7 @@ def _actual(connection: psycopg.Connection, job: Job, staged: Staged) -> int:
     return count_items(connection, job.dataset, job.scope, job.window)
 
 
-def _judge(job: Job, staged: Staged, merged: Merged, actual: int, retrieved_at: datetime) -> Loaded:
+def _judge(job: Job, staged: Staged, merged: Merged, actual: int, newest_at: datetime) -> Loaded:
     """The result as of the newest answer: what a replay brings back may have been restated since, and is due."""
     dataset, quarantined = job.dataset, staged.quarantined + merged.conflicts.height
     outcome = windows.judge(
@@ -177,7 +183,7 @@ def _judge(job: Job, staged: Staged, merged: Merged, actual: int, retrieved_at: 
         actual=actual,
         publication=dataset.publication,
         restated_after=dataset.restated_after,
-        now=max(retrieved_at, job.answered_at or retrieved_at),
+        now=newest_at,
         attempts=job.answers + 1,
         first_empty_at=job.first_empty_at,
         was_complete=job.was_complete,

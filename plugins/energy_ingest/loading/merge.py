@@ -91,11 +91,13 @@ def merge(
     staged: Staged,
     job_id: int,
     retrieved_at: datetime,
+    *,
+    revise: bool,
 ) -> Merged:
     """Merge the staged rows into the dataset's table; the caller holds the window's lock and the transaction.
 
-    A row changes only where a compared column differs and our answer is not older than what is there. The former
-    version goes to the revision table by the table's trigger, in the same statement.
+    A row changes only where a compared column differs and our answer is not older than what is there; without `revise`
+    rows are only added. The former version goes to the revision table by the table's trigger, in the same statement.
     """
     duplicates, conflicts = _drop_duplicates(connection, dataset) if staged.may_repeat else (0, _no_conflicts())
     staged_now = staged.rows - duplicates - conflicts.height
@@ -103,7 +105,8 @@ def merge(
         return Merged(0, 0, 0, duplicates, conflicts)
     values = {"retrieved_at": retrieved_at, "job_id": job_id}
     bounds, into = dataset.bounds(window), sql.Identifier("energy", dataset.table)
-    touched = connection.execute(merge_statement(dataset, bounds, into, _stage(dataset)), values).rowcount
+    command = merge_statement(dataset, bounds, into, _stage(dataset), revise=revise)
+    touched = connection.execute(command, values).rowcount
     revised = _count_revised(connection, dataset, bounds, job_id) if touched else 0
     return Merged(touched - revised, revised, staged_now - touched, duplicates, conflicts)
 
@@ -130,18 +133,26 @@ def within(bounds: Bounds, *table: str) -> sql.Composed:
     return sql.SQL(" AND ").join(parts)
 
 
-def merge_statement(dataset: Dataset, bounds: Bounds, into: sql.Identifier, stage: sql.Identifier) -> sql.Composed:
-    """MERGE of what differs; parameters `retrieved_at`, `job_id`.
+def merge_statement(
+    dataset: Dataset, bounds: Bounds, into: sql.Identifier, stage: sql.Identifier, *, revise: bool = True
+) -> sql.Composed:
+    """MERGE of what differs, or without `revise` of what is missing; parameters `retrieved_at`, `job_id`.
 
     The bounds let the join read the window's part of the table only.
     """
     loaded, key, compared = list(dataset.contract.loaded), dataset.contract.key, dataset.contract.compared
     updated = [name for name in loaded if name not in key]
-    return sql.SQL(
-        "MERGE INTO {table} AS t USING {stage} AS s"
-        " ON {within} AND {same_key}"
+    revision = sql.SQL(
         " WHEN MATCHED AND t.recorded_from <= %(retrieved_at)s AND ({old}) IS DISTINCT FROM ({new})"
         " THEN UPDATE SET {sets}, recorded_from = %(retrieved_at)s, job_id = %(job_id)s"
+    ).format(
+        old=_names(compared, "t"),
+        new=_names(compared, "s"),
+        sets=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in updated),
+    )
+    return sql.SQL(
+        "MERGE INTO {table} AS t USING {stage} AS s"
+        " ON {within} AND {same_key}{revision}"
         " WHEN NOT MATCHED THEN INSERT ({names}, recorded_from, job_id)"
         " VALUES ({values}, %(retrieved_at)s, %(job_id)s)"
     ).format(
@@ -149,9 +160,7 @@ def merge_statement(dataset: Dataset, bounds: Bounds, into: sql.Identifier, stag
         stage=stage,
         within=within(bounds, "t"),
         same_key=sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key),
-        old=_names(compared, "t"),
-        new=_names(compared, "s"),
-        sets=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in updated),
+        revision=revision if revise else sql.SQL(""),
         names=_names(loaded),
         values=_names(loaded, "s"),
     )

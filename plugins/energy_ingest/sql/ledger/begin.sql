@@ -1,9 +1,9 @@
 -- One attempt on one window starts: its job, and the window's new state. A complete window stays complete meanwhile.
 -- If this process dies and nobody repeats its run, the window is due again in an hour.
 WITH earlier AS (
-  SELECT count(*) FILTER (WHERE retrieved_at >= %(deadline)s) AS answers, max(retrieved_at) AS answered_at
-  FROM ledger.import_job
+  SELECT count(*) AS answers FROM ledger.import_job
   WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s AND status = 'completed'
+    AND retrieved_at >= %(deadline)s
 ), taken_over AS (
   UPDATE ledger.import_job AS dead
   SET status = 'failed', completed_at = clock_timestamp(),
@@ -28,5 +28,4 @@ ON CONFLICT (dataset, scope, window_start) DO UPDATE
 SET state = CASE WHEN w.state = 'complete' THEN 'complete' ELSE 'running' END,
     attempts = w.attempts + 1, last_attempt_at = excluded.last_attempt_at, last_job_id = excluded.last_job_id,
     next_due_at = coalesce(w.next_due_at, excluded.next_due_at)
-RETURNING last_job_id, last_attempt_at, attempts, (SELECT answers FROM earlier), (SELECT answered_at FROM earlier),
-          state = 'complete', first_empty_at
+RETURNING last_job_id, last_attempt_at, attempts, (SELECT answers FROM earlier), state = 'complete', first_empty_at

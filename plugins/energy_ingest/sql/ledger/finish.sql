@@ -1,10 +1,6 @@
 -- An attempt ended with an answer: in the transaction of its rows. An answer older than one that is loaded already (a
 -- replay, a slower rival) adds what was missing, but does not speak for the window.
-WITH answer AS (
-  SELECT NOT EXISTS (
-    SELECT FROM ledger.import_job WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s
-      AND status = 'completed' AND retrieved_at > %(retrieved_at)s) AS is_newest
-), job AS (
+WITH job AS (
   UPDATE ledger.import_job
   SET status = 'completed', completed_at = clock_timestamp(), last_error = NULL,
       total_rows = %(received)s, processed_rows = %(received)s, inserted_rows = %(inserted)s, revised_rows = %(revised)s,
@@ -14,11 +10,10 @@ WITH answer AS (
   WHERE job_id = %(job_id)s
 ), closed AS (
   UPDATE ledger.quarantine
-  SET resolved_at = now(), resolution = CASE WHEN is_newest THEN 'answered again by job ' || %(job_id)s
+  SET resolved_at = now(), resolution = CASE WHEN %(is_newest)s THEN 'answered again by job ' || %(job_id)s
                                              ELSE 'a newer answer was loaded before' END
-  FROM answer
   WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s AND resolved_at IS NULL
-    AND is_newest = (job_id <> %(job_id)s)
+    AND %(is_newest)s = (job_id <> %(job_id)s)
 )
 UPDATE ledger.window
 SET state = %(state)s, reason = %(reason)s, expected = %(expected)s, next_due_at = %(next_due_at)s,
@@ -26,9 +21,8 @@ SET state = %(state)s, reason = %(reason)s, expected = %(expected)s, next_due_at
     completed_at = CASE WHEN %(state)s = 'complete' THEN coalesce(completed_at, clock_timestamp()) END,
     first_empty_at = CASE WHEN %(empty)s THEN least(first_empty_at, %(retrieved_at)s) END,
     last_published_at = CASE WHEN %(changed)s THEN greatest(last_published_at, %(retrieved_at)s) ELSE last_published_at END,
-    source_version = CASE WHEN is_newest THEN coalesce(%(source_version)s, source_version) ELSE source_version END,
-    response_sha256 = CASE WHEN is_newest THEN %(sha256)s ELSE response_sha256 END,
+    source_version = CASE WHEN %(is_newest)s THEN coalesce(%(source_version)s, source_version) ELSE source_version END,
+    response_sha256 = CASE WHEN %(is_newest)s THEN %(sha256)s ELSE response_sha256 END,
     influx_state = CASE WHEN %(to_influx)s THEN 'pending' ELSE influx_state END,
     last_job_id = %(job_id)s
-FROM answer
 WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s
