@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ Value = float | int | str | bool
 _KEY: Final = re.compile(r"(?:[^ \n]|(?<=\\) )*")
 _FIELDS: Final = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^"\n ]|(?<=\\) )*', re.DOTALL)
 _FIELD: Final = re.compile(r'((?:[^,= ]|(?<=\\)[,= ])+)=("(?:[^"\\]|\\.)*"|[^,]+)(?:,(?=.)|$)', re.DOTALL)
-_NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER: Final = re.compile(r"-?(\d+\.?\d*|\.\d+)([eE][-+]?\d*)?")
 _TRUE: Final = {"t", "T", "true", "True", "TRUE"}
 _FALSE: Final = {"f", "F", "false", "False", "FALSE"}
 _SCALE: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
@@ -63,12 +64,13 @@ def _point(line: str, scale: int, now: int) -> Point:
     measurement, *tags = re.split(r"(?<!\\),", key[0])
     if not measurement:
         raise ValueError("missing measurement")
-    if key.end() >= len(line) - 1:
+    if key.end() == len(line):
         raise ValueError("missing fields")
-    found = _FIELDS.match(line, key.end() + 1)
-    rest = line[found.end() :].strip(" ") if found else ""
-    parsed = _tags(tags)
-    return Point(_unescaped(measurement, ", "), parsed, _fields(found[0] if found else ""), _time(rest, scale, now))
+    start = len(line) - len(line[key.end() :].lstrip(" "))
+    found = _FIELDS.match(line, start)
+    assert found  # noqa: S101 - as above
+    time = line[found.end() :].strip(" ")
+    return Point(_unescaped(measurement, ", "), _tags(tags), _fields(found[0], line), _time(time, scale, now))
 
 
 def _tags(parts: list[str]) -> tuple[tuple[str, str], ...]:
@@ -98,18 +100,26 @@ def _partition(part: str) -> tuple[str, str, str]:
     return part[: equals.start()], "=", value
 
 
-def _fields(text: str) -> dict[str, Value]:
+def _fields(text: str, line: str) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     at = 0
     while at < len(text):
         match = _FIELD.match(text, at)
         if not match:
-            raise ValueError("unbalanced quotes" if text.count('"') % 2 else "invalid field format")
+            raise ValueError(_what_is_wrong(text[at:], line))
         fields[_unescaped(match[1], ",= ")] = _value(match[2])
         at = match.end()
     if not fields:
-        raise ValueError("missing fields")
+        raise ValueError("invalid field format")
     return fields
+
+
+def _what_is_wrong(field: str, line: str) -> str:
+    if line.count('"') % 2:
+        return "unbalanced quotes"
+    if field.startswith("="):
+        return "missing field key"
+    return "missing field value" if field.endswith("=") else "invalid field format"
 
 
 def _value(text: str) -> Value:
@@ -117,30 +127,40 @@ def _value(text: str) -> Value:
         return re.sub(r'\\(["\\])', r"\1", text[1:-1])
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
-    if text[-1:] in ("i", "u") and _NUMBER.fullmatch(text[:-1]):
+    if text[0] not in "-.0123456789nN":
+        raise ValueError("invalid boolean")
+    if text[-1] in "iu" and _NUMBER.fullmatch(text[:-1]):
         return _whole(text)
     if not _NUMBER.fullmatch(text):
-        raise ValueError("invalid boolean" if text[:1] in "tTfF" else "invalid number")
+        raise ValueError("invalid number")
+    if text[-1] in "eE+-" or math.isinf(float(text)):
+        raise ValueError("invalid float")
     return float(text)
 
 
 def _whole(text: str) -> int:
-    if not text[:-1].lstrip("+-").isdigit():
+    if not text[:-1].removeprefix("-").isdigit():
         raise ValueError("invalid number")
     number, unsigned = int(text[:-1]), text[-1] == "u"
     if not (0 <= number < 2**64 if unsigned else -(2**63) <= number < 2**63):
         kind = "unsigned" if unsigned else "integer"
-        raise ValueError(
-            f'unable to parse {kind} {text[:-1]}: strconv.ParseInt: parsing "{text[:-1]}": value out of range'
-        )
+        raise ValueError(f"unable to parse {kind} {text[:-1]}: {_out_of_range(text[:-1])}")
     return number
+
+
+def _out_of_range(text: str) -> str:
+    return f'strconv.ParseInt: parsing "{text}": value out of range'
 
 
 def _time(text: str, scale: int, now: int) -> int:
     if not text:
         return now
+    if " " in text:
+        raise ValueError("point is invalid")
     if not re.fullmatch(r"-?\d+", text):
         raise ValueError("bad timestamp")
+    if not -(2**63) <= int(text) < 2**63:
+        raise ValueError(_out_of_range(text))
     time = int(text) * scale
     if not -(2**63) + 2 <= time < 2**63 - 1:
         raise ValueError("time outside range -9223372036854775806 - 9223372036854775806")
