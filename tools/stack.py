@@ -119,6 +119,7 @@ class Stack:
         """Every variable that a process of this stack needs on top of the machine's own."""
         warehouse = self.warehouse_urls()
         owner, loader, reader = (warehouse[role] for role in WAREHOUSE_ROLES)
+        upstream = json.dumps({"conn_type": "http", "host": self.twin_url})
         own = {
             "WAREHOUSE_URL": loader,
             "WAREHOUSE_OWNER_URL": owner,
@@ -126,7 +127,7 @@ class Stack:
             "ENERGY_ARCHIVE_URL": (self.folder / "archive").as_uri(),
             "AIRFLOW_CONN_ENERGY_WAREHOUSE": loader,
             "AIRFLOW_CONN_ENERGY_WAREHOUSE_OWNER": owner,
-            "AIRFLOW_CONN_ELEXON_DEFAULT": json.dumps({"conn_type": "http", "host": self.twin_url}),
+            **{f"AIRFLOW_CONN_{name}_DEFAULT": upstream for name in ("ELEXON", "NATIONAL_GAS", "ENERGY_TRANSFER")},
             "PYTHONPATH": str(ROOT / "plugins"),
             "PYTHONWARNINGS": "ignore",  # the Airflow CLI would mix warnings into what it prints
         }

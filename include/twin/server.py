@@ -16,6 +16,8 @@ sys.path[:1] = [str(HERE.parent), str(HERE.parents[1] / "plugins")]  # not this 
 from twin.app import Clock, Server, an_instant  # noqa: E402
 from twin.elexon import Elexon  # noqa: E402
 from twin.elexon_b1610 import B1610, WHOLE_MARKET  # noqa: E402
+from twin.energy_transfer import EnergyTransfer  # noqa: E402
+from twin.national_gas import NationalGas  # noqa: E402
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -43,7 +45,12 @@ def main() -> None:
     chosen = options()
     with (
         closing(B1610(chosen.b1610_units, not chosen.no_run_type, chosen.cache_mb)) as b1610,
-        Server((chosen.host, chosen.port), [Elexon(b1610)], Clock(chosen.now), chosen.verbose) as server,
+        Server(
+            (chosen.host, chosen.port),
+            [Elexon(b1610), NationalGas(), EnergyTransfer()],
+            Clock(chosen.now),
+            chosen.verbose,
+        ) as server,
     ):
         for number in (signal.SIGTERM, signal.SIGINT):
             # shutdown() waits for the loop, which this very thread runs

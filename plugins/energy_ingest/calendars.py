@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from energy_ingest import clock
 from energy_ingest.windows import Window, settlement_windows
 
 if TYPE_CHECKING:
@@ -41,6 +43,49 @@ class SettlementDays:
         return {self.column: (window.label, window.label)}
 
 
+@dataclass(frozen=True)
+class HalfHours:
+    """Half hours, labelled by their UTC date and start."""
+
+    column: str
+
+    def windows(self, first: date, last: date) -> Iterator[Window]:
+        """48 windows a date."""
+        start = datetime.combine(first, time.min, UTC)
+        while start.date() <= last:
+            yield Window(start, start + clock.HALF_HOUR, start.date(), f"{start:%H:%M}")
+            start += clock.HALF_HOUR
+
+    def bounds(self, window: Window) -> Bounds:
+        """Rows stamped in that half hour."""
+        return {self.column: (window.start, window.end - timedelta.resolution)}
+
+
+@dataclass(frozen=True)
+class Postings:
+    """What the pipelines post for each NAESB gas day and nomination cycle; `cycles` gives the codes that count.
+
+    A window ends when its cycle is due to be posted, and starts when the posting before was, of whatever cycle.
+    """
+
+    cycles: Callable[[], frozenset[int]]
+
+    def windows(self, first: date, last: date) -> Iterator[Window]:
+        """Up to six windows a gas day, in the order of their postings; those of two gas days interleave."""
+        days = [first + timedelta(days=n) for n in range(-3, (last - first).days + 2)]
+        posted = sorted(
+            (clock.cycle_posting(day, c), day, c.code, c.label) for day in days for c in clock.NOMINATION_CYCLES
+        )
+        counted = self.cycles()
+        for (start, *_), (end, day, code, label) in pairwise(posted):
+            if first <= day <= last and code in counted:
+                yield Window(start, end, day, label)
+
+    def bounds(self, window: Window) -> Bounds:
+        """Rows of that gas day and cycle."""
+        return {"gas_day": (window.label, window.label), "nomination_cycle": (window.part, window.part)}
+
+
 SETTLEMENT_DAYS: Final = SettlementDays()
 
 
@@ -61,4 +106,4 @@ def within(bounds: Bounds) -> pl.Expr:
     """Which rows of a frame are inside."""
     import polars as pl  # heavy, and DAG files read the catalogue
 
-    return pl.all_horizontal(pl.col(name).is_between(low, high) for name, (low, high) in bounds.items())
+    return pl.all_horizontal(pl.col(name).is_between(pl.lit(low), pl.lit(high)) for name, (low, high) in bounds.items())

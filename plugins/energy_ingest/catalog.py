@@ -11,12 +11,12 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from energy_ingest import calendars, clock, settings
-from energy_ingest.calendars import SETTLEMENT_DAYS, Bounds, Calendar
+from energy_ingest.calendars import SETTLEMENT_DAYS, Bounds, Calendar, HalfHours, Postings
 from energy_ingest.contracts import Column, Contract
 from energy_ingest.errors import Misconfigured
 from energy_ingest.projection import Points, Projection, Scaled
 from energy_ingest.sources import Scope
-from energy_ingest.windows import Publication, Window, after_end, after_weekdays
+from energy_ingest.windows import Publication, Window, after_end, after_weekdays, pack
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,8 @@ _day = timedelta(days=1)
 class Upstream:
     """One upstream service: its module in `sources/`, Airflow connection, address and limits.
 
-    `health` is a path that answers quickly and costs the source nothing.
+    `health` is a path that answers quickly and costs the source nothing; `pause` are the seconds to wait after a 429
+    that names none.
     """
 
     name: str
@@ -37,21 +38,30 @@ class Upstream:
     health: str
     requests_per_second: float
     attribution: str
+    pause: float | None = None
 
 
 def _periods(window: Window) -> int:
     return clock.settlement_periods(window.label)
 
 
+def _one(_: Window) -> int:
+    return 1
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What the project knows of one dataset.
 
-    `calendar` says which windows there are; `max_span` bounds those of one request; `cadence` is the shortest time between
-    two runs. `restated_after` are ages (after the window's end) at which the source restates values. A window must have
-    `items_expected` different values of `item_column`, for each of the members that `member_column` names; `scopes` gives
-    those configured, each with windows of its own in the ledger. `stamps_end`: the source's time stamp is the end of the
-    half hour, not its start. `influx` is the dataset's place in InfluxDB, None for none.
+    `calendar` says which windows there are; `max_span` bounds those of one request; `cadence` is the shortest time
+    between two runs. `restated_after` are ages (after the window's end) at which the source restates values. A window
+    must have `items_expected` different values of `item_column`, for each of the members that `member_column` names;
+    `scopes` gives those configured, each with windows of its own in the ledger. `stamps_end`: the source's time stamp
+    is the end of the half hour, not its start. `influx` is the dataset's place in InfluxDB, None for none.
+
+    `batch` names the answer that has a window's rows, given the time of asking: windows of one batch share a request,
+    and a run takes along what its batch still lacks. `report` is a statement in `sql/` that judges each file as it is
+    loaded; `first` the setting of the first date, where it is not ENERGY_START.
     """
 
     name: str
@@ -75,6 +85,9 @@ class Dataset:
     version_column: str | None = None
     cadence: timedelta = _day
     influx: Projection | None = None
+    batch: Callable[[Window, datetime], object] | None = None
+    report: str = ""
+    first: settings.Setting = settings.START
 
     @property
     def time_column(self) -> str:
@@ -108,13 +121,18 @@ class Dataset:
         """The windows labelled first to last, both inclusive."""
         return self.calendar.windows(first, last)
 
+    def pack(self, windows: Sequence[Window], scope: Scope, now: datetime) -> Iterator[list[Window]]:
+        """The windows as one request each answers them."""
+        batch = self.batch
+        return pack(windows, self.span(scope), (lambda window: batch(window, now)) if batch else None)
+
     def bounds(self, window: Window) -> Bounds:
         """Where the window's rows are in the table, by its columns."""
         return self.calendar.bounds(window)
 
     def scheduled_windows(self, now: datetime) -> Sequence[Window]:
         """The windows that schedules must have loaded by now: from ENERGY_START, at most up to ENERGY_UNTIL."""
-        first = settings.START.get_date() or date(2024, 1, 1)
+        first = self.first.get_date() or settings.START.get_date() or date(2024, 1, 1)
         return calendars.scheduled(self.calendar, first, settings.UNTIL.get_date(), now)
 
 
@@ -362,7 +380,361 @@ B1610: Final = Dataset(
     ),
 )
 
-DATASETS: Final = {dataset.name: dataset for dataset in (SYSTEM_PRICES, MARKET_INDEX, B1610)}
+# --- Elexon: data of single BM units, switched on by unpausing their DAGs ---
+
+
+def _each_bm_unit() -> tuple[Scope, ...]:
+    """One scope a unit: these paths answer for one at a time."""
+    return tuple(Scope(f"unit:{unit}", (unit,)) for unit in dict.fromkeys(settings.BM_DATA_UNITS.get_list()))
+
+
+def _none(_: Window) -> int:
+    return 0
+
+
+_UNIT: Final = (
+    Column("bm_unit", "text", "bmUnit", "Elexon id of the BM unit"),
+    Column("national_grid_bm_unit", "text", "nationalGridBmUnit", "NESO id of the BM unit", nullable=True),
+    Column("time_from", "instant", "timeFrom", "UTC instant from which the levels hold"),
+    Column("time_to", "instant", "timeTo", "UTC instant up to which they hold"),
+)
+
+
+def _level(name: str, source: str, doc: str) -> Column:
+    return Column(f"{name}_mw", "exact", source, f"{doc}, MW; positive: export", low=-1e5, high=1e5)
+
+
+def _flag(name: str, source: str, doc: str) -> Column:
+    return Column(name, "boolean", source, doc, nullable=True, optional=True)
+
+
+def _bm_data(
+    name: str,
+    title: str,
+    path: str,
+    grain: str,
+    contract: Contract,
+    *,
+    items: Callable[[Window], int] = _periods,
+    tags: tuple[str, ...] = (),
+) -> Dataset:
+    return Dataset(
+        name=name,
+        title=title,
+        source=ELEXON,
+        path=f"/bmrs/api/v1/balancing/{path}",
+        table=name,
+        grain=grain,
+        contract=contract,
+        items_expected=items,
+        publication=Publication(due=after_end(timedelta(minutes=30)), grace=_day, poll=timedelta(minutes=30)),
+        restated_after=tuple(n * _day for n in (1, 2, 3)),
+        max_span=timedelta(days=7),
+        scopes=_each_bm_unit,
+        member_column="bm_unit",
+        member_param="bmUnit",
+        influx=Projection(tags=("bm_unit", *tags), time="time_from"),
+    )
+
+
+BOALF: Final = _bm_data(
+    "elexon_boalf",
+    "Elexon: acceptances of bids and offers (BOALF)",
+    "acceptances",
+    "one row per settlement date, BM unit, acceptance and its stretch of time",
+    Contract(
+        key=("settlement_date", "bm_unit", "acceptance_number", "time_from"),
+        derived={"period_start": "instant"},
+        columns=(
+            _SETTLEMENT[0],
+            Column("settlement_period", "integer", "settlementPeriodFrom", "first settlement period", low=1, high=50),
+            Column("settlement_period_to", "integer", "settlementPeriodTo", "last settlement period", low=1, high=50),
+            *_UNIT,
+            Column("acceptance_number", "integer", "acceptanceNumber", "number of the acceptance, per BM unit"),
+            Column("accepted_at", "instant", "acceptanceTime", "UTC instant of the acceptance"),
+            _level("level_from", "levelFrom", "level at the beginning"),
+            _level("level_to", "levelTo", "level at the end"),
+            _flag("deemed_bo", "deemedBoFlag", "deemed acceptance, without a bid or offer behind it"),
+            _flag("so", "soFlag", "for the system operator's constraints"),
+            _flag("stor", "storFlag", "short-term operating reserve"),
+            _flag("rr", "rrFlag", "replacement reserve"),
+        ),
+        ignored=("dataset", "amendmentFlag"),
+    ),
+    items=_none,  # a unit need not be accepted at all
+    tags=("acceptance_number",),
+)
+
+BOD: Final = _bm_data(
+    "elexon_bod",
+    "Elexon: bids and offers (BOD)",
+    "bid-offer",
+    "one row per settlement date, settlement period, BM unit, pair and stretch of time",
+    Contract(
+        key=("settlement_date", "settlement_period", "bm_unit", "pair_id", "time_from"),
+        derived={"period_start": "instant"},
+        columns=(
+            *_SETTLEMENT,
+            *_UNIT,
+            Column("pair_id", "integer", "pairId", "pair of bid and offer: negative below the notified level"),
+            _level("level_from", "levelFrom", "level at the beginning"),
+            _level("level_to", "levelTo", "level at the end"),
+            _price("bid_gbp_per_mwh", "bid"),
+            _price("offer_gbp_per_mwh", "offer"),
+        ),
+        ignored=("dataset",),
+    ),
+    tags=("pair_id",),
+)
+
+PHYSICAL: Final = _bm_data(
+    "elexon_physical",
+    "Elexon: physical notifications and limits (PN, QPN, MILS, MELS)",
+    "physical",
+    "one row per settlement date, settlement period, BM unit, kind of notification and stretch of time",
+    Contract(
+        key=("settlement_date", "settlement_period", "bm_unit", "notification", "time_from"),
+        derived={"period_start": "instant"},
+        columns=(
+            *_SETTLEMENT,
+            *_UNIT,
+            Column("notification", "text", "dataset", "PN physical, QPN quiescent, MILS, MELS import, export limit"),
+            _level("level_from", "levelFrom", "level at the beginning"),
+            _level("level_to", "levelTo", "level at the end"),
+        ),
+    ),
+    tags=("notification",),
+)
+
+# --- National Gas ---
+
+NATIONAL_GAS: Final = Upstream(
+    name="national_gas",
+    conn_id="national_gas_default",
+    host="https://api.nationalgas.com",
+    health="/operationaldata/v1/publications/catalogue",
+    requests_per_second=2 / 3,
+    attribution="Gas quality: National Gas Transmission, operational data",
+    pause=15,
+)
+
+LIVE: Final = timedelta(minutes=30)
+"""Half hours that ended no longer ago are in the latest data; older ones only in the historic data."""
+
+
+def is_live(window: Window, now: datetime) -> bool:
+    """Whether the latest data may still be of this half hour."""
+    return window.end > now - LIVE
+
+
+def _answer_of(window: Window, now: datetime) -> object:
+    return "latest" if is_live(window, now) else window.label
+
+
+def _metric(name: str, source: str, doc: str, *, kept: bool = False) -> Column:
+    return Column(name, "exact", source, doc, nullable=True, optional=True, low=-1e6, high=1e6, kept=kept)
+
+
+NATIONAL_GAS_QUALITY: Final = Dataset(
+    name="national_gas_quality",
+    title="National Gas: gas quality at the sites of the transmission system",
+    source=NATIONAL_GAS,
+    path="/operationaldata/v1/gasquality",
+    table="gas_quality",
+    grain="one row per publication and site",
+    contract=Contract(
+        key=("published_at", "site_id"),
+        columns=(
+            Column("published_at", "instant", "publishedAt", "UTC instant of the publication, from its stamp"),
+            Column("site_id", "integer", "siteId", "National Gas's number of the site"),
+            Column("published_stamp", "text", "publishedTime", "the stamp as it came", compared=False),
+            Column("site_name", "text", "siteName", "name of the site, which may change", nullable=True),
+            Column("area_name", "text", "areaName", "name of its area, which may change", nullable=True),
+            _metric("cv_mj_per_m3", "cv", "calorific value, MJ/m³"),
+            _metric("cv_24h_mj_per_m3", "cv24", "calorific value, mean of 24 hours; latest data only", kept=True),
+            _metric("relative_density", "sg", "specific gravity, air is 1"),
+            _metric("relative_density_24h", "sg24", "specific gravity, mean of 24 hours; latest data only", kept=True),
+            _metric("wobbe_index_mj_per_m3", "wi", "Wobbe index, MJ/m³"),
+            _metric("co2_mol_percent", "co2", "carbon dioxide, mol %"),
+            _metric("n2_mol_percent", "n2", "nitrogen, mol %"),
+            Column(
+                "other_metrics",
+                "json",
+                "otherMetrics",
+                "metrics that have no column, and values that are no numbers, as they came",
+                nullable=True,
+                optional=True,
+                kept=True,
+            ),
+        ),
+    ),
+    calendar=HalfHours("published_at"),
+    item_column="published_at",
+    items_expected=_one,
+    publication=Publication(due=after_end(timedelta(minutes=5)), grace=_day, poll=timedelta(minutes=30)),
+    restated_after=(),
+    max_span=_day,
+    cadence=clock.HALF_HOUR,
+    scopes=_whole,
+    batch=_answer_of,
+    first=settings.NATIONAL_GAS_START,
+    influx=Projection(
+        tags=("site_id",),
+        time="published_at",
+        compat=(
+            Points(
+                "GasQual",
+                tags={"siteName": "site_name", "areaName": "area_name"},
+                fields={
+                    "siteId": "site_id",
+                    "cv24": "cv_24h_mj_per_m3",
+                    "sg24": "relative_density_24h",
+                    "cv": "cv_mj_per_m3",
+                    "sg": "relative_density",
+                    "wi": "wobbe_index_mj_per_m3",
+                    "co2": "co2_mol_percent",
+                    "n2": "n2_mol_percent",
+                },
+                time="published_at",
+            ),
+        ),
+    ),
+)
+
+# --- Energy Transfer ---
+
+ENERGY_TRANSFER: Final = Upstream(
+    name="energy_transfer",
+    conn_id="energy_transfer_default",
+    host="https://twtransfer.energytransfer.com",
+    health="/ipost/TW",
+    requests_per_second=0.5,
+    attribution="Operationally available capacity: Energy Transfer's public informational postings (18 CFR 284.13)",
+)
+
+ASSETS: Final = {
+    "TW": "Transwestern Pipeline",
+    "TGC": "Trunkline Gas Company",
+    "FEP": "Fayetteville Express Pipeline",
+    "PEPL": "Panhandle Eastern Pipe Line",
+    "FGT": "Florida Gas Transmission",
+    "TGR": "Tiger Pipeline",
+    "ROVER": "Rover Pipeline",
+    "MRT": "Enable Mississippi River Transmission",
+    "SPC": "Sea Robin Pipeline",
+}
+
+
+def _transwestern() -> tuple[Scope, ...]:
+    return (Scope("TW", ("TW",)),)
+
+
+def _other_assets() -> tuple[Scope, ...]:
+    """The pipelines that are switched on besides Transwestern.
+
+    Raises:
+        Misconfigured: one that is unknown, or Transwestern again.
+    """
+    wanted = dict.fromkeys(settings.TRANSFER_ASSETS.get_list())
+    for asset in wanted:
+        if asset not in ASSETS or asset == "TW":
+            known = ", ".join(name for name in ASSETS if name != "TW")
+            raise Misconfigured(f"{settings.TRANSFER_ASSETS.env} names {asset!r}: use some of {known}")
+    return tuple(Scope(asset, (asset,)) for asset in wanted)
+
+
+def cycles_that_count() -> frozenset[int]:
+    """The codes in ENERGY_CAPACITY_CYCLES.
+
+    Raises:
+        Misconfigured: there is no such cycle.
+    """
+    known = {str(cycle.code): cycle.code for cycle in clock.NOMINATION_CYCLES}
+    wanted = settings.CAPACITY_CYCLES.get_list()
+    if unknown := [code for code in wanted if code not in known]:
+        raise Misconfigured(f"{settings.CAPACITY_CYCLES.env} names {unknown[0]!r}: use some of {', '.join(known)}")
+    return frozenset(known[code] for code in wanted)
+
+
+def _of_its_own(window: Window, _: datetime) -> object:
+    return window.start
+
+
+def _quantity(name: str, source: str, doc: str, low: float = 0) -> Column:
+    return Column(f"{name}_dth_per_day", "exact", source, f"{doc}, Dth/d", nullable=True, low=low, high=1e9)
+
+
+def _yes_or_no(name: str, source: str, doc: str) -> Column:
+    return Column(name, "text", source, f"{doc}: Y or N")
+
+
+def _capacity(name: str, title: str, scopes: Callable[[], tuple[Scope, ...]]) -> Dataset:
+    """Operationally available capacity of some assets: they all post in the same way."""
+    return Dataset(
+        name=name,
+        title=title,
+        source=ENERGY_TRANSFER,
+        path="/ipost/capacity/operationally-available",
+        table=name,
+        grain="one row per gas day, nomination cycle, asset, location and direction of flow",
+        contract=Contract(
+            key=("gas_day", "nomination_cycle", "asset", "loc", "flow_ind"),
+            derived={"gas_day": "date", "nomination_cycle": "text", "asset": "text", "gas_day_start": "instant"},
+            columns=(
+                Column("loc", "text", "Loc", "number of the location"),
+                Column("loc_zone", "text", "Loc Zn", "zone of the location", nullable=True),
+                Column("loc_name", "text", "Loc Name", "name of the location", nullable=True),
+                Column("loc_purpose", "text", "Loc Purp Desc", "MQ delivery, M2 receipt", nullable=True),
+                Column("loc_qti", "text", "Loc/QTI", "DPQ delivery, RPQ receipt point quantity", nullable=True),
+                Column("flow_ind", "text", "Flow Ind", "direction of flow: D delivery, R receipt, BD both"),
+                _quantity("design_capacity", "DC", "design capacity"),
+                _quantity("operating_capacity", "OPC", "operating capacity"),
+                _quantity("total_scheduled_quantity", "TSQ", "total scheduled quantity"),
+                _quantity("operationally_available_capacity", "OAC", "operating less scheduled quantity", -1e9),
+                _yes_or_no("interruptible_ind", "IT", "whether the flow has interruptible service"),
+                _yes_or_no("auth_overrun_ind", "Auth Overrun Ind", "whether overruns are authorised"),
+                _yes_or_no("nom_cap_exceed_ind", "Nom Cap Exceed Ind", "whether nominations exceed the capacity"),
+                _yes_or_no("all_qty_avail", "All Qty Avail", "whether all quantities are available"),
+                Column("qty_reason", "text", "Qty Reason", "why quantities are blank", nullable=True),
+            ),
+        ),
+        calendar=Postings(cycles_that_count),
+        item_column="nomination_cycle",
+        items_expected=_one,
+        publication=Publication(
+            due=after_end(timedelta(0)), grace=timedelta(hours=12), poll=timedelta(minutes=10), may_never_come=True
+        ),
+        restated_after=(_day, 3 * _day),
+        max_span=_day,
+        cadence=clock.HALF_HOUR,
+        scopes=scopes,
+        member_column="asset",
+        batch=_of_its_own,
+        report="quality/capacity_file",
+    )
+
+
+TRANSWESTERN_CAPACITY: Final = _capacity(
+    "transwestern_capacity", "Transwestern: operationally available capacity", _transwestern
+)
+ENERGY_TRANSFER_CAPACITY: Final = _capacity(
+    "energy_transfer_capacity", "Energy Transfer's other pipelines: operationally available capacity", _other_assets
+)
+
+DATASETS: Final = {
+    dataset.name: dataset
+    for dataset in (
+        SYSTEM_PRICES,
+        MARKET_INDEX,
+        B1610,
+        BOALF,
+        BOD,
+        PHYSICAL,
+        NATIONAL_GAS_QUALITY,
+        TRANSWESTERN_CAPACITY,
+        ENERGY_TRANSFER_CAPACITY,
+    )
+}
 
 
 def get(name: str) -> Dataset:

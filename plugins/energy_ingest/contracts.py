@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Kind = Literal["text", "integer", "number", "exact", "boolean", "date", "instant"]
+Kind = Literal["text", "integer", "number", "exact", "boolean", "date", "instant", "json"]
 
 SQL_TYPES: Final[Mapping[Kind, str]] = {
     "text": 'text COLLATE "C"',
@@ -16,6 +16,7 @@ SQL_TYPES: Final[Mapping[Kind, str]] = {
     "boolean": "boolean",
     "date": "date",
     "instant": "timestamptz",
+    "json": "jsonb",
 }
 
 
@@ -25,8 +26,9 @@ class Column:
 
     `number` keeps 15 significant digits and is fast; `exact` keeps every digit of the source.
     `nullable` allows null; `optional` allows the upstream field to be absent from a whole answer; `low` and `high`
-    bound the value, inclusive; a change of a column that is not `compared` is no revision of the row; `loaded` is
-    False for fields that are only checked.
+    bound the value, inclusive; a change of a column that is not `compared` is no revision of the row; where it is
+    `kept`, a null does not replace a value, for some answers of the source lack the field; `loaded` is False for fields
+    that are only checked.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Column:
     low: float | None = None
     high: float | None = None
     compared: bool = True
+    kept: bool = False
     loaded: bool = True
 
 
@@ -59,6 +62,11 @@ class Contract:
         """Database columns and their kinds: the key first, the rest in the order of the contract."""
         kinds = {column.name: column.kind for column in self.columns if column.loaded} | dict(self.derived)
         return {name: kinds[name] for name in (*self.key, *(n for n in kinds if n not in self.key))}
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Columns in which a null does not replace a value."""
+        return frozenset(column.name for column in self.columns if column.kept)
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -63,6 +63,34 @@ DUE_LIMIT = Setting(
     "ENERGY_DUE_LIMIT", "60", "Most overdue or restated windows that the newest run takes on top of its own."
 )
 RETRY_SECONDS = Setting("ENERGY_RETRY_SECONDS", "300", "First delay before Airflow retries a task; doubles each time.")
+NATIONAL_GAS_START = Setting(
+    "ENERGY_NATIONAL_GAS_START",
+    "",
+    "First date of national_gas_quality; empty means ENERGY_START. A year is 17,520 runs of half an hour each.",
+)
+STAMP_ZONE = Setting(
+    "ENERGY_NATIONAL_GAS_STAMP_ZONE",
+    "UTC",
+    "Time zone of National Gas's time stamps where they name none, such as Europe/London.",
+)
+TRANSFER_ASSETS = Setting(
+    "ENERGY_ENERGY_TRANSFER_ASSETS",
+    "",
+    "Pipelines of energy_transfer_capacity besides Transwestern, comma-separated, such as FGT,PEPL; empty: none.",
+)
+CAPACITY_CYCLES = Setting(
+    "ENERGY_CAPACITY_CYCLES",
+    "0,1,3,4,7,5",
+    "Nomination cycles whose postings are loaded: 0 Timely, 1 Evening, 3, 4, 7 Intraday 1 to 3, 5 Final.",
+)
+POSTING_POLL_SECONDS = Setting(
+    "ENERGY_POSTING_POLL_SECONDS", "600", "Pause before a posting that is late is looked for again."
+)
+BM_DATA_UNITS = Setting(
+    "ENERGY_ELEXON_BM_DATA_UNITS",
+    "2__DSTAT001,2__ESTAT003,2__ESTAT001,2__LSTAT003,2__HSTAT003",
+    "BM units of elexon_boalf, elexon_bod and elexon_physical, comma-separated; one request each.",
+)
 ELEXON_POOL = Setting("ENERGY_ELEXON_POOL", "default_pool", "Airflow pool of the Elexon tasks; it must exist.")
 INFLUX_BATCH = Setting("ENERGY_INFLUX_BATCH", "5000", "Points in one write request to InfluxDB.")
 INFLUX_MAPPING = Setting(

@@ -57,12 +57,14 @@ class Publication:
     """When a window's data should appear.
 
     `due` gives the instant for a window; until `grace` has passed after it, short answers are only early.
-    `poll` is the pause between looks while waiting.
+    `poll` is the pause between looks while waiting. With `may_never_come`, a window without data after the deadline is
+    given up at once: the source leaves some out.
     """
 
     due: Callable[[Window], datetime]
     grace: timedelta
     poll: timedelta
+    may_never_come: bool = False
 
     def deadline(self, window: Window) -> datetime:
         """After this instant, missing data is a gap."""
@@ -117,7 +119,7 @@ def judge(
     `attempts` counts this one; `first_empty_at` is when an earlier answer, after the deadline, was empty too.
     """
     restatement = next_restatement(window, restated_after, now)
-    if actual >= expected:
+    if actual >= expected and (actual or now >= publication.due(window)):
         return Outcome("complete", None, restatement)
     found = f"{actual} of {expected} items"
     if was_complete:
@@ -129,6 +131,8 @@ def judge(
         return Outcome(
             state, f"{found}, deadline {publication.deadline(window):%Y-%m-%d %H:%MZ}", now + publication.poll
         )
+    if not actual and publication.may_never_come:
+        return Outcome("abandoned", f"never posted: nothing by {now:%Y-%m-%d %H:%MZ}", restatement)
     if not actual:
         if first_empty_at and now - first_empty_at >= CONFIRM_EMPTY_AFTER:
             return Outcome("empty_confirmed", f"empty at {first_empty_at:%Y-%m-%d %H:%MZ} and again", restatement)
@@ -145,16 +149,26 @@ def back_off(attempts: int) -> timedelta:
     return min(timedelta(minutes=15) * 2.0 ** min(attempts - 1, 10), clock.ONE_DAY)
 
 
-def pack(windows: Sequence[Window], max_span: timedelta) -> Iterator[list[Window]]:
-    """Adjoining windows together, as many as one request may span."""
+def pack(
+    windows: Sequence[Window], max_span: timedelta, batch: Callable[[Window], object] | None = None
+) -> Iterator[list[Window]]:
+    """Windows that one request answers: adjoining ones up to a span, or those of one `batch`."""
     group: list[Window] = []
     for window in windows:
-        if group and (window.start != group[-1].end or window.end - group[0].start > max_span):
+        if group and not _together(group, window, max_span, batch):
             yield group
             group = []
         group.append(window)
     if group:
         yield group
+
+
+def _together(
+    group: Sequence[Window], window: Window, max_span: timedelta, batch: Callable[[Window], object] | None
+) -> bool:
+    if batch:
+        return batch(window) == batch(group[0])
+    return window.start == group[-1].end and window.end - group[0].start <= max_span
 
 
 def parse_range(first: str, last: str, limit_days: int = 400) -> tuple[date, date]:

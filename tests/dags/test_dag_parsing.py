@@ -21,12 +21,24 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 import energy_ingest
 from energy_ingest import settings
 from energy_ingest.calendars import SETTLEMENT_DAYS, ending_in
+from energy_ingest.catalog import DATASETS
 from energy_ingest.operators.timetable import BoundedTimetable
 from tests.dags.harness import AIRFLOW_3, DAGS, ROOT, Serialization, digest, parse
 
-SOURCES = {"elexon_b1610", "elexon_market_index", "elexon_system_prices"}
+SOURCES = {
+    "elexon_b1610",
+    "elexon_market_index",
+    "elexon_system_prices",
+    "elexon_boalf",
+    "elexon_bod",
+    "elexon_physical",
+}
+"""Those with a run a settlement date."""
+DAY = timedelta(days=1)
+GAS = {"national_gas_quality", "national_gas_quality_sweep", "transwestern_capacity", "energy_transfer_capacity"}
+PAUSED = {"elexon_boalf", "elexon_bod", "elexon_physical", "energy_transfer_capacity"}
 PLATFORM = {"platform_migrate"}
-LONDON = "Europe/London"
+LONDON, CHICAGO = "Europe/London", "America/Chicago"
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +46,7 @@ def bag() -> Any:
     return parse()
 
 
-@pytest.fixture(params=sorted(SOURCES | PLATFORM))
+@pytest.fixture(params=sorted(SOURCES | GAS | PLATFORM))
 def dag(request: pytest.FixtureRequest, bag: Any) -> Any:
     return bag.dags[request.param]
 
@@ -46,7 +58,7 @@ def source_dag(request: pytest.FixtureRequest, bag: Any) -> Any:
 
 def test_the_dags_are_these(bag: Any):
     assert bag.import_errors == {}
-    assert set(bag.dags) == SOURCES | PLATFORM
+    assert set(bag.dags) == SOURCES | GAS | PLATFORM
     assert set(bag.dags) == {path.stem for path in DAGS.glob("*.py")}
 
 
@@ -62,10 +74,10 @@ def test_parse_time(bag: Any, capsys: pytest.CaptureFixture[str]):
 def test_every_dag(dag: Any):
     assert Path(dag.fileloc).stem == dag.dag_id
     assert dag.doc_md and dag.doc_md.startswith("### ")
-    source, *rest = sorted(dag.tags, key=lambda tag: tag not in {"elexon", "platform"})
+    source, *rest = sorted(dag.tags, key=lambda tag: not dag.dag_id.startswith(tag))
     assert dag.dag_id.startswith(f"{source}_")
     assert len([tag for tag in rest if tag in {"tier-1", "tier-2", "tier-3"}]) == 1
-    assert dag.timezone.name == LONDON
+    assert dag.timezone.name == (LONDON if dag.dag_id not in GAS else CHICAGO if "capacity" in dag.dag_id else "UTC")
     assert dag.start_date.tzinfo is not None
     assert dag.start_date < pendulum.datetime(2026, 1, 1)
     assert 1 <= dag.max_active_runs <= 16
@@ -82,6 +94,39 @@ def test_every_source(source_dag: Any):
     task = source_dag.get_task("ingest")
     assert task.dataset == source_dag.dag_id
     assert [asset.uri for asset in task.outlets] == [f"x-energy://{source_dag.dag_id.replace('_', '/', 1)}"]
+
+
+def test_what_costs_many_requests_waits_for_a_person(bag: Any):
+    assert {dag_id for dag_id, dag in bag.dags.items() if dag.is_paused_upon_creation} == PAUSED
+
+
+@pytest.mark.parametrize("dag_id", sorted(GAS))
+def test_every_gas_source(dag_id: str, bag: Any):
+    dag = bag.dags[dag_id]
+    task = dag.get_task("ingest")
+    assert (dag.catchup, dag.end_date) == (True, None)
+    assert task.dataset == dag_id.removesuffix("_sweep")
+    assert getattr(task, "reschedule", False) == ("capacity" in dag_id), "waits without a worker slot"
+
+
+def test_each_half_hour_has_its_run_and_each_posting(bag: Any):
+    """Through both clock changes, of which there are other dates in America."""
+    for dag_id, first, last in (("national_gas_quality", 26, 28), ("transwestern_capacity", 1, 5)):
+        dataset, month = DATASETS[dag_id], 10 if dag_id.startswith("national") else 11
+        found = intervals(bag.dags[dag_id], date(2024, month, first), date(2024, month, last))
+        owned = [
+            [
+                w
+                for w in (
+                    ending_in(dataset.calendar, *each) or ending_in(dataset.calendar, each[0] - DAY, each[1])[-1:]
+                )
+            ]
+            for each in found
+        ]
+        starts = [window.start for windows in owned for window in windows]
+        assert len(starts) == len(set(starts)) and starts == sorted(starts)
+        whole = sorted(dataset.windows(date(2024, month, first + 1), date(2024, month, last - 2)))
+        assert {window.start for window in whole} <= set(starts)
 
 
 def test_platform_dags_wait_for_a_person(bag: Any):
@@ -149,7 +194,7 @@ def test_a_rehearsal_ends_where_it_is_told(monkeypatch: pytest.MonkeyPatch):
 def test_a_bad_date_is_named(setting: settings.Setting, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(setting.env, "20.10.2024")
     errors = parse().import_errors
-    assert {Path(path).stem for path in errors} == SOURCES
+    assert {Path(path).stem for path in errors} == SOURCES | GAS
     assert all(f"{setting.env}='20.10.2024' is not a date: use YYYY-MM-DD" in text for text in errors.values())
 
 

@@ -13,7 +13,7 @@ from energy_ingest.catalog import B1610, DATASETS, MARKET_INDEX, SYSTEM_PRICES
 from energy_ingest.clock import HALF_HOUR, settlement_of
 from energy_ingest.errors import Misconfigured
 from energy_ingest.sources import Request, Scope, elexon, source_of
-from energy_ingest.windows import settlement_windows
+from energy_ingest.windows import settlement_windows, utc_now
 
 ALL = Scope("all")
 API = "GET /bmrs/api/v1"
@@ -84,6 +84,7 @@ def test_a_request_reads_like_what_is_sent():
 
 def test_every_dataset_has_a_source_that_asks_and_parses():
     for dataset in DATASETS.values():
-        source = source_of(dataset)
-        assert source.request(dataset, list(settlement_windows(SUMMER, SUMMER)), ALL).path.startswith("/bmrs/api/v1/")
+        source, scope = source_of(dataset), next(iter(dataset.scopes()), Scope("FGT", ("FGT",)))
+        windows = next(dataset.pack(sorted(dataset.windows(SUMMER, SUMMER)), scope, utc_now()))
+        assert source.request(dataset, windows, scope, utc_now()).path.startswith(dataset.path.partition("{")[0])
         assert callable(source.parse)

@@ -36,6 +36,7 @@ class UpstreamHook(HttpHook):
     """
 
     upstream: Upstream
+    accept = "application/json"
 
     def __init__(self, conn_id: str | None = None) -> None:
         super().__init__(method="GET", http_conn_id=conn_id or self.upstream.conn_id)
@@ -59,7 +60,7 @@ class UpstreamHook(HttpHook):
     @cached_property
     def session(self) -> requests.Session:
         """One session per hook."""
-        return self.get_conn({"Accept": "application/json", "User-Agent": self._user_agent()})
+        return self.get_conn({"Accept": self.accept, "User-Agent": self._user_agent()})
 
     @contextmanager
     def fetch(self, request: Request, pace: Callable[[], None]) -> Iterator[Answer]:
@@ -100,7 +101,7 @@ class UpstreamHook(HttpHook):
             ) from error
         if response.status_code != requests.codes.ok:
             with response:
-                raise _refusal(response, request)
+                raise _refusal(response, request, self.upstream.pause)
         return response
 
     def _address(self) -> str:
@@ -112,11 +113,15 @@ class UpstreamHook(HttpHook):
         return f"energy-ingest/{settings.CODE_VERSION.get()} (Apache Airflow; energy-market data loader)"
 
 
-def _refusal(response: requests.Response, request: Request) -> Retryable | Rejected | Misconfigured:
+def _refusal(
+    response: requests.Response, request: Request, pause: float | None
+) -> Retryable | Rejected | Misconfigured:
     status, said = response.status_code, _excerpt(response)
     what = f"{request} was answered with {status}{said}"
     if status in _PATIENT:
-        return Retryable(f"{what}; it is asked again", retry_after(response.headers.get("Retry-After")))
+        wait = retry_after(response.headers.get("Retry-After"))
+        patient = pause if wait is None and status == requests.codes.too_many_requests else wait
+        return Retryable(f"{what}; it is asked again", patient)
     if status in _WRONG_ADDRESS or response.is_redirect:
         return Misconfigured(f"{what}: check host and login of the Airflow connection, and whether the API moved")
     return Rejected(f"{what}: the request itself is wrong; it is not repeated")

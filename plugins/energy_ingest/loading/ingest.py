@@ -33,7 +33,7 @@ from energy_ingest.loading.merge import stage
 from energy_ingest.loading.pacing import pace
 from energy_ingest.reading import Checked
 from energy_ingest.sources import Answer, Request, Scope, source_of
-from energy_ingest.windows import Window, pack, utc_now
+from energy_ingest.windows import Window, utc_now
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class Loader:
         report = on_progress or lines.maybe
         misses = 0
         with _Connections(self.connect) as connections, ThreadPoolExecutor(self.concurrency) as pool:
-            packs = iter(pack(windows, self.dataset.span(self.scope)))
+            packs = self.dataset.pack(windows, self.scope, utc_now())
             running = {pool.submit(self._load_pack, connections, p) for p in islice(packs, self.concurrency)}
             while running:
                 done, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
@@ -183,7 +183,7 @@ class _Attempt:
     def fetch_and_load(self, request: Request, tape: Tape) -> None:
         """Ask the source, and load its answer while it arrives."""
         with (
-            self._loader.fetch(request, self._pace) as answer,
+            self._loader.fetch(request, lambda: self._pace(request)) as answer,
             contextlib.closing(read_ahead(tape.play(answer))) as chunks,
         ):
             try:
@@ -217,9 +217,9 @@ class _Attempt:
         for window in self._windows:
             self._jobs.append(ledger.begin(connection, loader.dataset, loader.scope, window, loader.run))
 
-    def _pace(self) -> None:
+    def _pace(self, request: Request) -> None:
         """Wait for a slot; the answer is as new as the last request for it."""
-        self.retrieved_at = pace(self._connections.mine(), self._loader.dataset.source)
+        self.retrieved_at = pace(self._connections.mine(), self._loader.dataset.source, request)
 
     def _keep(self, tape: Tape) -> Kept:
         if self.kept is None:

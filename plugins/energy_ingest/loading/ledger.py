@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from energy_ingest import settings, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError, NotYetPublished
 from energy_ingest.loading.archive import Kept
-from energy_ingest.loading.merge import Merged, Staged, count_items, merge
+from energy_ingest.loading.merge import Merged, Staged, count_items, merge, stage_of
 from energy_ingest.sources import Scope
 from energy_ingest.sql import statement
 from energy_ingest.windows import Outcome, State, Window
@@ -96,6 +96,8 @@ def finish(connection: psycopg.Connection, job: Job, staged: Staged, kept: Kept,
         _note_drift(connection, job, staged)
         values = _finish_values(job, staged, loaded, actual, kept, retrieved_at)
         connection.execute(statement("ledger/finish"), {**values, "is_newest": is_newest})
+        if job.dataset.report and loaded.received:
+            _report(connection, job, loaded, retrieved_at)
     return loaded
 
 
@@ -130,9 +132,26 @@ def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: dat
     limit = settings.DUE_LIMIT.get_int()
     values = {"dataset": dataset.name, "scope": scope.name, "now": now, "limit": limit}
     waiting = [Window(*row) for row in connection.execute(statement("ledger/due"), values)]
-    known = states(connection, dataset, scope)
+    query = "SELECT window_start FROM ledger.window WHERE dataset = %s AND scope = %s"
+    known = {start for (start,) in connection.execute(query, [dataset.name, scope.name])}
     never_tried = [window for window in dataset.scheduled_windows(now) if window.start not in known]
     return sorted([*never_tried, *waiting][:limit])
+
+
+def with_batch(
+    connection: psycopg.Connection, dataset: Dataset, scope: Scope, own: Sequence[Window], now: datetime
+) -> list[Window]:
+    """What one answer is asked for: all that its batch lacks; nothing where a run before this one got its windows so."""
+    batch = dataset.batch
+    if batch is None or not own:
+        return list(own)
+    labels, batches = {window.label for window in own}, {batch(window, now) for window in own}
+    reach = [w for label in labels for w in dataset.windows(label, label) if w.end <= now and batch(w, now) in batches]
+    values = {"dataset": dataset.name, "scope": scope.name, "labels": list(labels)}
+    answered = {start for (start,) in connection.execute(statement("ledger/answered"), values)}
+    if all(window.start in answered for window in own):
+        return []
+    return [window for window in {*own, *reach} if window.start not in answered]
 
 
 def states(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> dict[datetime, dict[str, Any]]:
@@ -147,12 +166,13 @@ def completed_by(
 ) -> set[datetime]:
     """Starts of the windows that this Airflow run loaded in this or an earlier try of its present cycle of retries.
 
-    `since` is the start of the run: one that was deleted and made again has the same name, and counts its tries anew.
+    `since` is the start of the run: one that was deleted and made again has the same name, and counts its tries anew. A
+    window that is not published yet is not done.
     """
     query = (
-        "SELECT window_start FROM ledger.import_job"
+        "SELECT window_start FROM ledger.import_job JOIN ledger.window USING (dataset, scope, window_start)"
         " WHERE dag_id = %s AND run_id = %s AND scope = %s AND try_number >= %s AND started_at >= %s"
-        " AND status = 'completed'"
+        " AND status = 'completed' AND state <> 'not_yet_published'"
     )
     values = [run.dag_id, run.run_id, scope.name, since_try, since]
     return {start for (start,) in connection.execute(query, values)}
@@ -201,6 +221,22 @@ def _judge(job: Job, staged: Staged, merged: Merged, actual: int, newest_at: dat
         quarantined=quarantined,
         duplicates=merged.duplicates,
     )
+
+
+def _report(connection: psycopg.Connection, job: Job, loaded: Loaded, retrieved_at: datetime) -> None:
+    """Judge a file by its staged rows."""
+    values = {
+        "job_id": job.job_id,
+        "dataset": job.dataset.name,
+        "asset": job.scope.name,
+        "gas_day": job.window.label,
+        "cycle": job.window.part,
+        "due_at": job.window.end,
+        "retrieved_at": retrieved_at,
+        "quarantined": loaded.quarantined,
+        "duplicates": loaded.duplicates,
+    }
+    connection.execute(sql.SQL(statement(job.dataset.report)).format(stage=stage_of(job.dataset)), values)
 
 
 def _finish_values(

@@ -69,7 +69,7 @@ def stage(connection: psycopg.Connection, dataset: Dataset, scope: Scope, pieces
     """Copy the rows to this connection's temporary table, piece by piece; memory is bounded by the piece."""
     columns = list(dataset.contract.loaded)
     definitions = ", ".join(f"{name} {SQL_TYPES[kind]}" for name, kind in dataset.contract.loaded.items())
-    table = _stage(dataset)
+    table = stage_of(dataset)
     create = sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {0} ({1}); TRUNCATE {0}")
     connection.execute(create.format(table, sql.SQL(definitions)))
     command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, _names(columns))
@@ -105,7 +105,7 @@ def merge(
         return Merged(0, 0, 0, duplicates, conflicts)
     values = {"retrieved_at": retrieved_at, "job_id": job_id}
     bounds, into = dataset.bounds(window), sql.Identifier("energy", dataset.table)
-    command = merge_statement(dataset, bounds, into, _stage(dataset), revise=revise)
+    command = merge_statement(dataset, bounds, into, stage_of(dataset), revise=revise)
     touched = connection.execute(command, values).rowcount
     revised = _count_revised(connection, dataset, bounds, job_id) if touched else 0
     return Merged(touched - revised, revised, staged_now - touched, duplicates, conflicts)
@@ -142,13 +142,18 @@ def merge_statement(
     """
     loaded, key, compared = list(dataset.contract.loaded), dataset.contract.key, dataset.contract.compared
     updated = [name for name in loaded if name not in key]
+    kept = sql.SQL("coalesce(s.{0}, t.{0})")
+    new = {
+        name: (kept if name in dataset.contract.kept else sql.SQL("s.{0}")).format(sql.Identifier(name))
+        for name in updated
+    }
     revision = sql.SQL(
         " WHEN MATCHED AND t.recorded_from <= %(retrieved_at)s AND ({old}) IS DISTINCT FROM ({new})"
         " THEN UPDATE SET {sets}, recorded_from = %(retrieved_at)s, job_id = %(job_id)s"
     ).format(
         old=_names(compared, "t"),
-        new=_names(compared, "s"),
-        sets=sql.SQL(", ").join(sql.SQL("{0} = s.{0}").format(sql.Identifier(name)) for name in updated),
+        new=sql.SQL(", ").join(new[name] for name in compared),
+        sets=sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(name), new[name]) for name in updated),
     )
     return sql.SQL(
         "MERGE INTO {table} AS t USING {stage} AS s"
@@ -187,7 +192,10 @@ def _drop_duplicates(connection: psycopg.Connection, dataset: Dataset) -> tuple[
         " DELETE FROM {stage} AS s USING ranked WHERE s.ctid = place AND rank > 1"
         " RETURNING disagrees, to_json(s)::text"
     ).format(
-        stage=_stage(dataset), compared=_names(dataset.contract.compared), key=_names(dataset.contract.key), order=order
+        stage=stage_of(dataset),
+        compared=_names(dataset.contract.compared),
+        key=_names(dataset.contract.key),
+        order=order,
     )
     removed = connection.execute(query).fetchall()
     raw = [text for disagrees, text in removed if disagrees]
@@ -205,7 +213,8 @@ def _no_conflicts() -> pl.DataFrame:
     return pl.DataFrame(schema=REJECT_SCHEMA)
 
 
-def _stage(dataset: Dataset) -> sql.Identifier:
+def stage_of(dataset: Dataset) -> sql.Identifier:
+    """The temporary table of a dataset's staged rows."""
     return sql.Identifier(f"stage_{dataset.table}")
 
 

@@ -15,7 +15,7 @@ from energy_ingest.loading import database
 from energy_ingest.loading.coverage import coverage
 from energy_ingest.sources import Scope
 from energy_ingest.sql import statement
-from energy_ingest.windows import Window, pack
+from energy_ingest.windows import Window
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def plan(
     values = {"dataset": dataset.name, "scope": scope.name}
     with database.typed_errors():
         cost = connection.execute(statement("ledger/history"), values).fetchone()
-    requests = sum(1 for _ in pack(windows, dataset.span(scope)))
+    requests = sum(1 for _ in dataset.pack(windows, scope, now))
     estimate = _estimate(dataset, windows, requests, *cost) if cost else None
     return Plan(dataset.name, known.scope, len(windows), known.complete, known.explained, requests, estimate)
 

@@ -7,13 +7,16 @@ from typing import Any, Final
 
 import pendulum
 from airflow.providers.common.compat.sdk import Param
+from airflow.timetables import trigger
+from airflow.timetables.base import Timetable
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from energy_ingest import settings
+from energy_ingest import catalog, clock, settings
 from energy_ingest.operators.timetable import BoundedTimetable
 
 _CRON: Final = "0 2 * * *"
 _ZONE: Final = "Europe/London"
+_CENTRAL: Final = "America/Chicago"
 
 DEFAULT_ARGS: Final[dict[str, Any]] = {
     "owner": "energy",
@@ -44,12 +47,64 @@ def uk_daily() -> CronDataIntervalTimetable:
     return CronDataIntervalTimetable(_CRON, timezone=_ZONE)
 
 
+def half_hourly() -> CronDataIntervalTimetable:
+    """Every half hour."""
+    if settings.UNTIL.get():
+        return BoundedTimetable("*/30 * * * *", "UTC", last=_utc(settings.UNTIL).add(hours=23, minutes=30))
+    return CronDataIntervalTimetable("*/30 * * * *", timezone="UTC")
+
+
+def first_half_hour() -> pendulum.DateTime:
+    """Midnight UTC of ENERGY_NATIONAL_GAS_START, or of ENERGY_START."""
+    return _utc(settings.NATIONAL_GAS_START if settings.NATIONAL_GAS_START.get() else settings.START)
+
+
+def daily_at_six() -> CronDataIntervalTimetable:
+    """06:00 UTC."""
+    if settings.UNTIL.get():
+        return BoundedTimetable("0 6 * * *", "UTC", last=_utc(settings.UNTIL).add(hours=6))
+    return CronDataIntervalTimetable("0 6 * * *", timezone="UTC")
+
+
+def postings() -> Timetable:
+    """When the nomination cycles that count are due to be posted, US Central clock time.
+
+    Airflow 2.11 has one cron only: it covers all these times and a few more, at which a run finds nothing to do.
+    """
+    times = [cycle.posted_at for cycle in clock.NOMINATION_CYCLES if cycle.code in catalog.cycles_that_count()]
+    minutes, hours = (",".join(map(str, sorted(part))) for part in ({t.minute for t in times}, {t.hour for t in times}))
+    covering = f"{minutes} {hours} * * *"
+    if settings.UNTIL.get():
+        return BoundedTimetable(covering, _CENTRAL, last=_central(settings.UNTIL).add(days=1, hours=9))
+    if hasattr(trigger, "MultipleCronTriggerTimetable"):
+        crons = (f"{time.minute} {time.hour} * * *" for time in times)
+        return trigger.MultipleCronTriggerTimetable(*crons, timezone=_CENTRAL)
+    return CronDataIntervalTimetable(covering, timezone=_CENTRAL)
+
+
+def first_posting() -> pendulum.DateTime:
+    """Before the first posting of the gas day ENERGY_START, which is on the day before."""
+    return _central(settings.START).subtract(hours=11)
+
+
 def first_run() -> pendulum.DateTime:
     """Start date of the source DAGs: 02:00 UK time of ENERGY_START."""
     return _at_two(settings.START)
 
 
 def _at_two(setting: settings.Setting) -> pendulum.DateTime:
+    return _midnight(setting, _ZONE).at(2)
+
+
+def _utc(setting: settings.Setting) -> pendulum.DateTime:
+    return _midnight(setting, "UTC")
+
+
+def _central(setting: settings.Setting) -> pendulum.DateTime:
+    return _midnight(setting, _CENTRAL)
+
+
+def _midnight(setting: settings.Setting, zone: str) -> pendulum.DateTime:
     day = setting.get_date()
-    assert day is not None  # noqa: S101 - START has a default, UNTIL is asked only when set
-    return pendulum.datetime(day.year, day.month, day.day, 2, tz=_ZONE)
+    assert day is not None  # noqa: S101 - START has a default, the others are asked only when set
+    return pendulum.datetime(day.year, day.month, day.day, tz=zone)

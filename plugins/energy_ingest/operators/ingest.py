@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
@@ -25,6 +26,7 @@ class IngestWindowsOperator(BaseOperator):
     :param dataset: name of a dataset in the catalogue
     :param warehouse_conn_id: Airflow connection of the warehouse
     :param source_conn_id: Airflow connection of the source, by default the one named in the catalogue
+    :param look_back: windows of this time before the run's own are read again too
     """
 
     ui_color = "#e8f4ea"
@@ -35,25 +37,35 @@ class IngestWindowsOperator(BaseOperator):
         dataset: str,
         warehouse_conn_id: str = "energy_warehouse",
         source_conn_id: str | None = None,
+        look_back: timedelta = timedelta(0),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.dataset = catalog.get(dataset).name
         self.warehouse_conn_id = warehouse_conn_id
         self.source_conn_id = source_conn_id
+        self.look_back = look_back
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
         """Load, and return the counts; they also go out with the asset event."""
+        return self.counts(self.load_all(context))
+
+    def load_all(self, context: Mapping[str, Any]) -> list[Summary]:
+        """Load in every scope.
+
+        Raises:
+            AirflowException: some windows failed.
+            AirflowFailException: something is misconfigured.
+        """
         from energy_ingest.operators import runs  # heavy modules stay out of DAG parsing
 
         with runs.no_retry_if_misconfigured():
             summaries = [self._load(context, scope) for scope in catalog.get(self.dataset).scopes()]
-        counts = self._counts(summaries)
         for asset in self.outlets or []:
-            context["outlet_events"][asset].extra = counts
+            context["outlet_events"][asset].extra = self.counts(summaries)
         for summary in summaries:
             self._raise_for_failures(summary)
-        return counts
+        return summaries
 
     def _load(self, context: Mapping[str, Any], scope: Scope) -> Summary:
         from energy_ingest.hooks.loader import loader_for
@@ -69,7 +81,7 @@ class IngestWindowsOperator(BaseOperator):
         self.log.info("%s, %s: %d windows, %s to %s", dataset.name, scope.name, len(todo), todo[0], todo[-1])
         return loader.load(todo)
 
-    def _counts(self, summaries: Sequence[Summary]) -> dict[str, int]:
+    def counts(self, summaries: Sequence[Summary]) -> dict[str, int]:
         """Every counter over all scopes."""
         from energy_ingest.loading.ingest import Summary
 
@@ -77,16 +89,22 @@ class IngestWindowsOperator(BaseOperator):
         return {name: sum(counts[name] for counts in each) for name in Summary(0).counts()}
 
     def _todo(self, loader: Any, context: Mapping[str, Any]) -> list[Window]:
-        """Own windows and due ones, without those that an earlier try of this run has loaded."""
+        """Own windows and due ones, without those that an earlier try of this run has loaded.
+
+        A scheduled run that is new also takes what the answer has besides, and leaves what another run had that way.
+        """
         from contextlib import closing
 
         from energy_ingest import windows
         from energy_ingest.loading import database, ledger
         from energy_ingest.operators import runs
 
-        own, newest = runs.windows_of(loader.dataset, context)
+        own, newest = runs.windows_of(loader.dataset, context, self.look_back)
+        now = windows.utc_now()
         with closing(loader.connect()) as connection, database.typed_errors():
-            due = ledger.due(connection, loader.dataset, loader.scope, windows.utc_now()) if newest else []
+            if runs.is_new(context) and not self.look_back:
+                own = ledger.with_batch(connection, loader.dataset, loader.scope, own, now)
+            due = ledger.due(connection, loader.dataset, loader.scope, now) if newest else []
             done = ledger.completed_by(connection, loader.run, loader.scope, *runs.cycle_of(context))
         return sorted(window for window in {*own, *due} if window.start not in done)
 

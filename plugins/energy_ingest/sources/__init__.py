@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class Request:
     """One HTTP request; `path` starts behind the host of the source's connection.
 
-    `body` is JSON; a request with one is a POST.
+    `body` is JSON; a request with one is a POST. `every` is the shortest time between two requests for this path.
     """
 
     path: str
     params: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    every: timedelta | None = None
 
     @property
     def method(self) -> str:

@@ -1,4 +1,4 @@
-"""Elexon Insights API: system prices, market index, actual generation per unit (B1610).
+"""Elexon Insights API: system prices, market index, actual generation per unit (B1610), data of BM units.
 
 Sources of the rules: the API's OpenAPI document; settlement periods per BSC Section X Annex X-2. Bounds of `from` and
 `to` are inclusive and compare with the start of the half hour, so a settlement date ends at its last half hour.
@@ -94,8 +94,9 @@ def _misplaced(rows: pl.DataFrame, dataset: Dataset, scope: Scope) -> list[Probl
     """Rows of other windows or units, and stamps that contradict the half hour."""
     rules = [
         (rows["period_start"].is_null(), "settlement_period", "is not a half hour of the requested window"),
-        (_other_stamp(rows), "stamp", "contradicts settlement date and period"),
     ]
+    if "stamp" in rows.columns:
+        rules.append((_other_stamp(rows), "stamp", "contradicts settlement date and period"))
     if scope.members:
         rules.append((~rows[dataset.member_column].is_in(scope.members), dataset.member_column, "was not asked for"))
     return [rule for rule in rules if rule[0].any()]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -37,6 +38,23 @@ def json_arrays(chunks: Iterable[bytes], piece: int = PIECE) -> Iterator[bytes |
         yield from _cut(bytearray(body), iterator, piece)
     else:
         yield _data_of(b"".join([body, *iterator]))
+
+
+def json_document(chunks: Iterable[bytes]) -> Any:
+    """A whole JSON answer of whatever structure; numbers are texts, so that they keep their digits.
+
+    Raises:
+        Retryable: an empty or truncated body, or an HTML page in place of data.
+        Rejected: not JSON, or not UTF-8.
+    """
+    iterator = iter(chunks)
+    body = b"".join([_first_bytes(iterator), *iterator]).rstrip()
+    if body[-1:] != {b"[": b"]", b"{": b"}"}[body[:1]]:
+        raise Retryable(_TRUNCATED)
+    try:
+        return json.loads(body.decode(), parse_float=str, parse_int=str, parse_constant=str)
+    except ValueError as error:
+        raise Rejected(f"the answer is not valid JSON: {error}; look at the archived answer") from None
 
 
 def _first_bytes(chunks: Iterator[bytes]) -> bytes:

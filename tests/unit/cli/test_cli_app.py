@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from energy_ingest.catalog import DATASETS
 from energy_ingest.cli import app
 from energy_ingest.cli.output import show_table
 
@@ -55,7 +56,7 @@ def test_wrong_usage_could_not_run(arguments: list[str]) -> None:
     [
         (
             ["coverage", "--dataset", "elexon_b1601"],
-            "no dataset 'elexon_b1601': use one of elexon_system_prices, elexon_market_index, elexon_b1610",
+            f"no dataset 'elexon_b1601': use one of {', '.join(DATASETS)}",
         ),
         (
             ["coverage", "--from", "2024-10-32", "--to", "2024-11-01"],

@@ -1,0 +1,36 @@
+"""### Energy Transfer's other pipelines: operationally available capacity
+
+**Grain** One row per gas day, nomination cycle, asset, location and direction of flow.
+**Source** As `transwestern_capacity`, for the assets of ENERGY_ENERGY_TRANSFER_ASSETS; with none, a run has nothing
+to do.
+**Late data** A cycle is looked for every 10 minutes after it was due, without a worker slot, for 12 hours; then its
+window is `abandoned`, and re-read after 1 and 3 days. A file that is posted again becomes a revision.
+**Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed,
+the cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
+--dataset energy_transfer_capacity` shows what is missing and why.
+"""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import DAG, Asset
+
+from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_posting, postings
+from energy_ingest.operators.postings import IngestPostingsOperator
+
+with DAG(
+    dag_id="energy_transfer_capacity",
+    schedule=postings(),
+    start_date=first_posting(),
+    catchup=True,
+    is_paused_upon_creation=True,
+    max_active_runs=8,
+    default_args=DEFAULT_ARGS,
+    params=WINDOW_PARAMS,
+    tags=["energy_transfer", "gas", "tier-2"],
+    doc_md=__doc__,
+):
+    IngestPostingsOperator(
+        task_id="ingest",
+        dataset="energy_transfer_capacity",
+        outlets=[Asset("x-energy://energy_transfer/capacity")],
+    )

@@ -1,0 +1,88 @@
+"""Energy Transfer's operationally available capacity: the one recorded file, and made-up ones in its shape.
+
+A file is there five minutes after its posting was due, and posted again three hours later with some other quantities.
+Before, the answer is the header line alone. The recorded file never changes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from energy_ingest.clock import NOMINATION_CYCLES, NominationCycle, cycle_posting
+
+from .wire import Answer, Request, Resource, noise
+
+PREFIX: Final = "/ipost"
+PATHS: Final = ("/capacity/operationally-available",)
+ASSETS: Final = ("TW", "TGC", "FEP", "PEPL", "FGT", "TGR", "ROVER", "MRT", "SPC")
+RECORDED: Final = ("TW", date(2026, 6, 22), 0)
+FILE: Final = Path(__file__).with_name("data") / "transwestern" / "oac_2026-06-22_timely.csv.gz"
+CSV: Final = "text/csv"
+HTML: Final = "text/html; charset=utf-8"
+DELAY: Final = timedelta(minutes=5)
+AGAIN: Final = timedelta(hours=3)
+DUNS: Final = "007933047"
+OPC, TSQ, OAC = 7, 8, 9
+
+
+class EnergyTransfer:
+    """The capacity files; whatever else is asked for is answered with a page."""
+
+    prefix = PREFIX
+
+    def resource(self, request: Request) -> Resource:
+        """What a request asks for; a wrong one gets an HTML page with status 200."""
+        asked = {name: values[-1] for name, values in request.query.items()}
+        cycles = {f"{cycle.code}": cycle for cycle in NOMINATION_CYCLES}
+        try:
+            gas_day = datetime.strptime(asked["gasday"], "%m/%d/%Y").date()  # noqa: DTZ007  a label
+            cycle, asset = cycles[asked["cycle"]], asked.get("asset", "TW")
+        except (KeyError, ValueError):
+            return Resource(lambda now: _page())
+        if request.path.removeprefix(PREFIX) not in PATHS or asset not in ASSETS or request.method != "GET":
+            return Resource(lambda now: _page())
+        return Resource(lambda now: _file(asset, gas_day, cycle, now), "Capacity", (gas_day, gas_day))
+
+
+def _page() -> Answer:
+    return Answer([b"<!DOCTYPE html><html><body><h1>Informational Postings</h1></body></html>"], 200, HTML)
+
+
+def _file(asset: str, gas_day: date, cycle: NominationCycle, now: datetime) -> Answer:
+    posted = cycle_posting(gas_day, cycle) + DELAY
+    header, *rows = _recorded().splitlines(keepends=True)
+    recorded = (asset, gas_day, cycle.code) == RECORDED
+    if now < posted:
+        body = header
+    elif recorded:
+        body = header + b"".join(rows)
+    else:
+        body = header + _made_up(f"{asset}|{gas_day}|{cycle.code}", again=now >= posted + AGAIN)
+    name = f"OAC_{asset}_{DUNS}_{gas_day:%m-%d-%Y}_{cycle.label}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Answer([body], 200, CSV, headers | {"X-Twin-Data": "recorded" if recorded else "generated"})
+
+
+@cache
+def _recorded() -> bytes:
+    return gzip.decompress(FILE.read_bytes())
+
+
+def _made_up(key: str, again: bool) -> bytes:
+    """The recorded locations and capacities with other scheduled quantities; `again`: three in a hundred anew."""
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    for number, row in enumerate(list(csv.reader(io.StringIO(_recorded().decode())))[1:]):
+        share, chance = noise(key, number, size=2)
+        if row[TSQ] and row[OPC]:
+            share = noise(key, number, "again", size=1)[0] if again and chance < 8 else share
+            scheduled = int(row[OPC]) * share // 255
+            row[TSQ], row[OAC] = str(scheduled), str(int(row[OPC]) - scheduled)
+        writer.writerow(row)
+    return out.getvalue().encode()
