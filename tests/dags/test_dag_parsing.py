@@ -115,12 +115,7 @@ def test_each_half_hour_has_its_run_and_each_posting(bag: Any):
         dataset, month = DATASETS[dag_id], 10 if dag_id.startswith("national") else 11
         found = intervals(bag.dags[dag_id], date(2024, month, first), date(2024, month, last))
         owned = [
-            [
-                w
-                for w in (
-                    ending_in(dataset.calendar, *each) or ending_in(dataset.calendar, each[0] - DAY, each[1])[-1:]
-                )
-            ]
+            ending_in(dataset.calendar, *each) or ending_in(dataset.calendar, each[0] - DAY, each[1])[-1:]
             for each in found
         ]
         starts = [window.start for windows in owned for window in windows]

@@ -141,7 +141,7 @@ def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: dat
 def with_batch(
     connection: psycopg.Connection, dataset: Dataset, scope: Scope, own: Sequence[Window], now: datetime
 ) -> list[Window]:
-    """What one answer is asked for: all that its batch lacks; nothing where a run before this one got its windows so."""
+    """What one answer is asked for: all that its batch lacks; nothing where another run got these windows so."""
     batch = dataset.batch
     if batch is None or not own:
         return list(own)
