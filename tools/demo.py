@@ -2,8 +2,9 @@
 
     python -m tools.demo [--days N]
 
-Catch-up fills N days around the UK clock change of October 2024, a backfill the week (at most N days) around the one in
-March. Run again, it finds everything there and loads nothing twice.
+Catch-up fills N days around the UK clock change of October 2024 (of National Gas's half-hourly publications the last of
+them), a backfill of Elexon's data the week (at most N days) around the one in March, and a run of its own the gas day of
+Transwestern's recorded file. Run again, it finds everything there and loads nothing twice.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ from energy_ingest.loading import ledger
 from tools.stack import StackError, local
 
 AUTUMN, SPRING = date(2024, 10, 27), date(2024, 3, 31)
+RECORDED = date(2026, 6, 22)
+"""Gas day of the recorded file of Transwestern."""
+
+DATASETS = (
+    catalog.SYSTEM_PRICES,
+    catalog.MARKET_INDEX,
+    catalog.B1610,
+    catalog.NATIONAL_GAS_QUALITY,
+    catalog.TRANSWESTERN_CAPACITY,
+)
 POOL = "elexon"
 STALLED_AFTER = 240
 """Seconds without any progress after which the demonstration gives up and says where to look."""
@@ -93,6 +104,7 @@ class Demo:
         settings = {
             "ENERGY_START": str(catch_up.first),
             "ENERGY_UNTIL": str(catch_up.last),
+            "ENERGY_NATIONAL_GAS_START": str(catch_up.last),
             "ENERGY_RETRY_SECONDS": "10",
             "ENERGY_ELEXON_POOL": POOL,
         }
@@ -114,21 +126,32 @@ class Demo:
         self.stack.start()
 
     def _let_airflow_work(self) -> None:
-        console.print(f"Catch-up {self.catch_up}, backfill {self.backfill}.", highlight=False)
+        console.print(f"Catch-up {self.catch_up}, backfill {self.backfill}, gas day {RECORDED}.", highlight=False)
         self._call("POST", "/api/v2/pools", {"name": POOL, "slots": 4}, accept=409)
-        for name in catalog.DATASETS:
-            self._wait_for_dag(name)
-            self._call("PATCH", f"/api/v2/dags/{name}", {"is_paused": False})
-            for span in self._outside_catch_up(name):
-                self._backfill(name, span)
+        for dataset in DATASETS:
+            self._wait_for_dag(dataset.name)
+            self._call("PATCH", f"/api/v2/dags/{dataset.name}", {"is_paused": False})
+            for span in self._outside_catch_up(dataset):
+                self._backfill(dataset.name, span)
+        conf = {"window_from": str(RECORDED), "window_to": str(RECORDED)}
+        body = {"logical_date": None, "conf": conf}
+        self._call("POST", f"/api/v2/dags/{catalog.TRANSWESTERN_CAPACITY.name}/dagRuns", body)
 
-    def _outside_catch_up(self, dag_id: str) -> list[Span]:
+    def _spans(self, dataset: Dataset) -> list[Span]:
+        """The dates of a dataset that the demonstration loads; what catch-up loads comes first."""
+        if dataset is catalog.NATIONAL_GAS_QUALITY:
+            return [Span(self.catch_up.last, self.catch_up.last)]
+        if dataset is catalog.TRANSWESTERN_CAPACITY:
+            return [self.catch_up, Span(RECORDED, RECORDED)]
+        return [self.catch_up, self.backfill]
+
+    def _outside_catch_up(self, dataset: Dataset) -> list[Span]:
         """What the scheduler will not create by itself: the spring, and days before a DAG's first scheduled run."""
-        runs = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?run_type=scheduled&order_by=logical_date&limit=1")[
-            "dag_runs"
-        ]
-        started_later = runs and runs[0]["logical_date"][:10] > str(self.catch_up.first)
-        return [self.backfill, self.catch_up] if started_later else [self.backfill]
+        query = "run_type=scheduled&order_by=logical_date&limit=1"
+        runs = self._call("GET", f"/api/v2/dags/{dataset.name}/dagRuns?{query}")["dag_runs"]
+        caught_up, *_ = spans = self._spans(dataset)
+        started_later = runs and runs[0]["logical_date"][:10] > str(caught_up.first)
+        return [span for span in spans if span == self.backfill or (started_later and span == caught_up)]
 
     def _backfill(self, dag_id: str, span: Span) -> None:
         body = {
@@ -189,11 +212,11 @@ class Demo:
 
     def _rows(self) -> list[Row]:
         with closing(psycopg.connect(self.stack.warehouse_urls()["energy_reader"], autocommit=True)) as connection:
-            return [self._row(connection, dataset) for dataset in catalog.DATASETS.values()]
+            return [self._row(connection, dataset) for dataset in DATASETS]
 
     def _row(self, connection: psycopg.Connection, dataset: Dataset) -> Row:
         scope = dataset.scopes()[0]
-        starts = [w.start for span in (self.backfill, self.catch_up) for w in dataset.windows(span.first, span.last)]
+        starts = [w.start for span in self._spans(dataset) for w in dataset.windows(span.first, span.last)]
         states = ledger.states(connection, dataset, scope)
         mine = [states[start]["state"] for start in starts if start in states]
         query = (

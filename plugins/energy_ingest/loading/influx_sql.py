@@ -11,7 +11,6 @@ from psycopg import sql
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading.line_protocol import Field
 from energy_ingest.loading.merge import within
-from energy_ingest.loading.merge import within
 from energy_ingest.projection import Points, Scaled
 from energy_ingest.windows import Window
 
