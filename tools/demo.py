@@ -2,9 +2,9 @@
 
     python -m tools.demo [--days N]
 
-Catch-up fills N days around the UK clock change of October 2024 (of National Gas's half-hourly publications the last of
-them), a backfill of Elexon's data the week (at most N days) around the one in March, and a run of its own the gas day of
-Transwestern's recorded file. Run again, it finds everything there and loads nothing twice.
+Catch-up fills N days around the UK clock change of October 2024 (of National Gas's half-hourly publications the last
+of them), a backfill of Elexon's data the week (at most N days) around the one in March, and a run of its own the gas
+day of Transwestern's recorded file. Run again, it finds everything there and loads nothing twice.
 """
 
 from __future__ import annotations

@@ -85,18 +85,24 @@ def dag_text(name: str) -> str:
 def facts(dataset: Dataset) -> Iterable[tuple[str, str]]:
     """Yield what the catalogue knows of a dataset, name and value."""
     source, publication = dataset.source, dataset.publication
-    window = next(iter(dataset.windows(EXAMPLE, EXAMPLE)))
+    every = list(dataset.windows(EXAMPLE, EXAMPLE))
+    window = every[0]
     due = publication.due(window).astimezone(UTC)
-    yield "upstream", f"`{source.host}{dataset.path}`, at most {source.requests_per_second:g} requests/s"
+    yield "upstream", f"`{source.host}{dataset.path}`, at most {source.requests_per_second:.2g} requests/s"
     yield "connection", f"`{source.conn_id}`"
-    yield "window", f"one settlement date; one request covers at most {span(dataset.max_span)}"
-    yield "published", f"for example {EXAMPLE:%a %d %b %Y}: due {due:%a %d %b %Y %H:%M} UTC"
+    if len(every) > 1:
+        yield "windows", f"{len(every)} a date, such as {window}"
+    else:
+        yield "window", f"one settlement date; one request covers at most {span(dataset.max_span)}"
+    yield "published", f"for example {f'{EXAMPLE:%a %d %b %Y} {window.part}'.strip()}: due {due:%a %d %b %Y %H:%M} UTC"
     yield "waiting", f"asks every {span(publication.poll)}; a gap {span(publication.grace)} after it was due"
-    yield "read again", f"{', '.join(str(age.days) for age in dataset.restated_after)} days after the window"
+    if ages := ", ".join(str(age.days) for age in dataset.restated_after):
+        yield "read again", f"{ages} days after the window"
     if dataset.members:
         yield "members", f"each window has {names(dataset.members)}"
-    days = (clock.settlement_periods(day) for day in (date(2024, 3, 31), EXAMPLE, date(2024, 10, 27)))
-    yield "settlement periods", f"{', '.join(map(str, days))} on the day of spring, on others, on the day of autumn"
+    if dataset.item_column == "settlement_period":
+        days = (clock.settlement_periods(day) for day in (date(2024, 3, 31), EXAMPLE, date(2024, 10, 27)))
+        yield "settlement periods", f"{', '.join(map(str, days))} on the day of spring, on others, on the day of autumn"
 
 
 def columns(dataset: Dataset) -> Iterable[tuple[str, str, str, str]]:
