@@ -2,8 +2,8 @@
 
     python -m tools.stack start|stop|status|clean|psql
 
-Everything lives in one folder (`.stack/`): data, logs, generated secrets, and `env`, which a shell can source to talk
-to the stack. Only processes that this folder records, by pid and start time, are ever stopped.
+Everything lives in one folder (`.stack/`, or $ENERGY_STACK): data, logs, generated secrets, and `env`, which a shell can
+source to talk to the stack. Only processes that this folder records, by pid and start time, are ever stopped.
 """
 
 from __future__ import annotations
@@ -259,6 +259,7 @@ class Stack:
         """Start one of the long-running processes, in a session of its own, unless it runs."""
         if self.is_alive(name):
             return
+        self._end(0, name)  # what a killed one left: a scheduler's workers wait for ever
         process = psutil.Process(self._spawn(name, self.command(name)).pid)
         self.processes[name] = {"pid": process.pid, "started": process.create_time()}
         self._save()
@@ -410,9 +411,9 @@ def psql(stack: Stack, statement: str) -> None:
 
 
 def local(**options: Any) -> Stack:
-    """Return the stack of this repository, after adding to the environment what `.env` says."""
+    """Return the stack of this repository or of $ENERGY_STACK, after adding to the environment what `.env` says."""
     load_dotenv(ROOT / ".env")
-    return Stack(ROOT / ".stack", **options)
+    return Stack(Path(os.environ.get("ENERGY_STACK") or ROOT / ".stack"), **options)
 
 
 def main() -> None:
