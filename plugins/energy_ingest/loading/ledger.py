@@ -123,19 +123,23 @@ def fail(
     connection.execute(statement("ledger/fail"), values)
 
 
-def due(connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: datetime) -> list[Window]:
+def due(
+    connection: psycopg.Connection, dataset: Dataset, scope: Scope, now: datetime, *, never_tried: bool = True
+) -> list[Window]:
     """Windows to look at now besides a run's own: scheduled but never tried, failed, short, restated. Oldest first.
 
-    Where there are too many, the never tried come first, then those that wait longest: none that fails every time keeps
-    others from their turn.
+    `never_tried=False` leaves out the first of these, for whoever knows that others are about to try them. Where there
+    are too many, the never tried come first, then those that wait longest: none that fails every time keeps others from
+    their turn.
     """
     limit = settings.DUE_LIMIT.get_int()
     values = {"dataset": dataset.name, "scope": scope.name, "now": now, "limit": limit}
     waiting = [Window(*row) for row in connection.execute(statement("ledger/due"), values)]
     query = "SELECT window_start FROM ledger.window WHERE dataset = %s AND scope = %s"
     known = {start for (start,) in connection.execute(query, [dataset.name, scope.name])}
-    never_tried = [window for window in dataset.scheduled_windows(now) if window.start not in known]
-    return sorted([*never_tried, *waiting][:limit])
+    scheduled = dataset.scheduled_windows(now) if never_tried else ()
+    untried = [window for window in scheduled if window.start not in known]
+    return sorted([*untried, *waiting][:limit])
 
 
 def with_batch(

@@ -104,7 +104,8 @@ class IngestWindowsOperator(BaseOperator):
         with closing(loader.connect()) as connection, database.typed_errors():
             if runs.is_new(context) and not self.look_back:
                 own = ledger.with_batch(connection, loader.dataset, loader.scope, own, now)
-            due = ledger.due(connection, loader.dataset, loader.scope, now) if newest else []
+            alone = newest and not runs.others_at_work(context)
+            due = ledger.due(connection, loader.dataset, loader.scope, now, never_tried=alone) if newest else []
             done = ledger.completed_by(connection, loader.run, loader.scope, *runs.cycle_of(context))
         return sorted(window for window in {*own, *due} if window.start not in done)
 

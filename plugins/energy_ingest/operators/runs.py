@@ -65,6 +65,16 @@ def windows_of(
     return own, kind == "scheduled" and _is_newest(dataset, end, now)
 
 
+def others_at_work(context: Mapping[str, Any]) -> bool:
+    """Whether other runs of the DAG are under way: a window that nobody tried yet is then theirs, as in catch-up."""
+    ti, states = context["ti"], ("queued", "running")
+    if hasattr(ti, "get_dr_count"):
+        return int(ti.get_dr_count(dag_id=ti.dag_id, states=list(states))) > 1
+    from airflow.models import DagRun  # Airflow 2.11, where a task may ask the database
+
+    return sum(len(DagRun.find(dag_id=ti.dag_id, state=state)) for state in states) > 1
+
+
 def cycle_of(context: Mapping[str, Any]) -> tuple[int, datetime]:
     """The first try of the present cycle of retries, and the start of the run.
 
