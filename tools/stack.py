@@ -2,8 +2,8 @@
 
     python -m tools.stack start|stop|status|clean|psql
 
-Everything lives in one folder (`.stack/`, or $ENERGY_STACK): data, logs, generated secrets, and `env`, which a shell can
-source to talk to the stack. Only processes that this folder records, by pid and start time, are ever stopped.
+Everything lives in one folder (`.stack/`, or $ENERGY_STACK): data, logs, generated secrets, and `env`, which a shell
+can source to talk to the stack. Only processes that this folder records, by pid and start time, are ever stopped.
 """
 
 from __future__ import annotations
