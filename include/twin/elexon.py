@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from energy_ingest.clock import HALF_HOUR, ONE_DAY, settlement_day, settlement_of, settlement_periods
 
+from . import elexon_bm as bm
 from . import elexon_prices as prices
 from .elexon_b1610 import B1610, Span, published
 from .wire import Answer, FileSlice, Request, Resource, Row, decode, encode, json_answer, problem
@@ -201,6 +202,7 @@ class Elexon:
             (r"/datasets/mid(?P<stream>/stream)?", self._mid),
             (r"/balancing/pricing/market-index", self._market_index),
             (r"/balancing/settlement/system-prices" + date_and_period, self._system_prices),
+            (r"/balancing/(?P<kind>physical|bid-offer|acceptances)", self._bm_unit),
         )
 
     def resource(self, request: Request) -> Resource:
@@ -280,6 +282,20 @@ class Elexon:
             return _rows_answer(found, envelope, file_format)
 
         return Resource(build, "MID", dates(first, last))
+
+    def _bm_unit(self, query: Parameters, kind: str) -> Resource:
+        first, last = _window(query)
+        unit, file_format = query.read("bmUnit", str, required=True), _format(query)
+        query.check()
+        if last - first > CAP:
+            raise Refused({"": [CAP_TEXT]})
+
+        def build(now: datetime) -> Answer:
+            window = spans(first, last, now)
+            found = [(False, encode(row)) for day, periods in window for row in bm.rows(kind, unit, day, periods)]
+            return _rows_answer(found, with_metadata(bm.KINDS[kind]), file_format)
+
+        return Resource(build, bm.KINDS[kind], dates(first, last))
 
     def _system_prices(self, query: Parameters, day: str, period: str | None) -> Resource:
         path = Parameters({"settlementdate": [day]} | ({"settlementperiod": [period]} if period else {}))

@@ -13,7 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from energy_ingest.catalog import ENERGY_TRANSFER_CAPACITY, NATIONAL_GAS_QUALITY, TRANSWESTERN_CAPACITY, Dataset
+from energy_ingest.catalog import (
+    BOALF,
+    BOD,
+    ENERGY_TRANSFER_CAPACITY,
+    NATIONAL_GAS_QUALITY,
+    PHYSICAL,
+    TRANSWESTERN_CAPACITY,
+    Dataset,
+)
 from energy_ingest.errors import Retryable
 from energy_ingest.loading import ledger
 from energy_ingest.loading.database import connect
@@ -271,3 +279,31 @@ def test_other_assets_are_scopes_of_their_own(feed: Feed, monkeypatch: pytest.Mo
     ]
     query = "SELECT asset, count(*) FROM energy.energy_transfer_capacity GROUP BY 1 ORDER BY 1"
     assert ask(feed.url, query) == [("FGT", 299), ("PEPL", 299)]
+
+
+# --- data of BM units ---
+
+
+@pytest.mark.parametrize(("dataset", "a_day"), [(PHYSICAL, 3 * 50), (BOD, 2 * 50)])
+def test_every_period_of_a_unit_and_each_kind_of_notification(feed: Feed, dataset: Dataset, a_day: int):
+    scope = dataset.scopes()[0]
+    week = list(dataset.windows(date(2024, 10, 21), date(2024, 10, 28)))
+    summary = feed.load(dataset, week, scope)
+    assert not summary.failed, summary.failed
+    assert [dict(request.params)["bmUnit"] for request in feed.asked] == ["2__DSTAT001"] * 2, "at most 7 days a request"
+    assert ask(feed.url, "SELECT DISTINCT scope, state FROM ledger.window") == [("unit:2__DSTAT001", "complete")]
+    query = f"SELECT count(*) FROM energy.{dataset.table} WHERE settlement_date = '2024-10-27'"
+    assert one(feed.url, query) == a_day
+    again = feed.load(dataset, week, scope)
+    assert again.count("unchanged") == again.count("received") == summary.count("inserted")
+
+
+def test_a_unit_without_acceptances_is_complete(feed: Feed):
+    scope = BOALF.scopes()[0]
+    feed.load(BOALF, list(BOALF.windows(DAY, DAY)), scope)
+    stretches = "SELECT count(*), count(DISTINCT acceptance_number) FROM energy.elexon_boalf"
+    ((rows, acceptances),) = ask(feed.url, stretches)
+    assert rows == 2 * acceptances > 0
+    feed.change = lambda _: b'{"metadata": {"datasets": ["BOALF"]}, "data": []}'
+    nothing = feed.load(BOALF, list(BOALF.windows(DAY - timedelta(days=9), DAY - timedelta(days=9))), scope)
+    assert [item.outcome.state for item in nothing.loaded] == ["complete"]
