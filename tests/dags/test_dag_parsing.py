@@ -115,8 +115,8 @@ def test_each_half_hour_has_its_run_and_each_posting(bag: Any):
         dataset, month = DATASETS[dag_id], 10 if dag_id.startswith("national") else 11
         found = intervals(bag.dags[dag_id], date(2024, month, first), date(2024, month, last))
         owned = [
-            ending_in(dataset.calendar, *each) or ending_in(dataset.calendar, each[0] - DAY, each[1])[-1:]
-            for each in found
+            ending_in(dataset.calendar, start, end) if start < end else ending_in(dataset.calendar, end - DAY, end)[-1:]
+            for start, end in found
         ]
         starts = [window.start for windows in owned for window in windows]
         assert len(starts) == len(set(starts)) and starts == sorted(starts)

@@ -67,6 +67,19 @@ def test_the_first_run_of_a_date_loads_it_and_the_others_ask_for_nothing(ask: As
     assert twin.stats()["requests"] == 1
 
 
+def test_a_day_long_outage_fills_itself(ask: Ask, twin: Twin, monkeypatch: pytest.MonkeyPatch):
+    """Runs fail while the source is away; the first one after it fetches the whole date, for those that failed too."""
+    monkeypatch.setattr("energy_ingest.retrying._wait", lambda state: 0.0)
+    twin.add_fault("down", path="gasquality")
+    failed = [run(GAS, half_hour(hour)) for hour in (0, 12, 23)]
+    assert [each.state for each in failed] == ["failed"] * 3
+    twin.clear_faults()
+    first, *others = [run(GAS, half_hour(hour)) for hour in (23, 22, 12, 0)]
+    assert first.result["windows"] == 48 and [each.result["windows"] for each in others] == [0, 0, 0]
+    assert ask("SELECT state, count(*) FROM ledger.window GROUP BY 1") == [("complete", 48)]
+    assert ask("SELECT count(*), count(DISTINCT published_at) FROM energy.gas_quality") == [(120 * 11, 120)]
+
+
 def test_clearing_such_a_run_and_a_backfill_load_its_own_window_again(ask: Ask, twin: Twin):
     first = run(GAS, half_hour(3))
     cleared = run(GAS, half_hour(3), clear=first)
