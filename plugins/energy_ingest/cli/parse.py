@@ -83,7 +83,7 @@ def parse(
     Exit code 1: no rows, or some would be quarantined, or fields changed; 2: the answer would be rejected whole.
     """
     chosen, span = catalog.get(dataset), options.span(first, last, utc_now())
-    scope = options.scopes(chosen, units)[0] if units else Scope("all")
+    scope = options.scopes(chosen, units)[0] if units else _anyone(chosen)
     finding = examine(file, chosen, span, scope)
     output.show_json(vars(finding)) if as_json else _tell(finding)
     raise typer.Exit(finding.exit_code)
@@ -98,8 +98,9 @@ def examine(file: Path, dataset: Dataset, span: tuple[date, date] | None, scope:
     from energy_ingest.sources import source_of
 
     finding, body = Finding(str(file), dataset.name), _read(file)
-    finding.drift = _drift(dataset.contract, body)
-    windows = list(dataset.windows(*span)) if span else _windows(dataset, body)
+    if dataset.source is catalog.ELEXON:  # flat rows; the others' parsers tell
+        finding.drift = _drift(dataset.contract, body)
+    windows = list(dataset.windows(*span)) if span and not dataset.report else _windows(dataset, body, file.name)
     try:
         chunks = (body[place : place + CHUNK] for place in range(0, len(body), CHUNK))
         _take(finding, dataset, list(source_of(dataset).parse(dataset, chunks, windows, scope)), windows, scope)
@@ -134,10 +135,33 @@ def _problem(dataset: Dataset, row: dict[str, Any]) -> dict[str, Any]:
     return {**told, "fix": fix.format(column=row["column"], stamp="end" if dataset.stamps_end else "start")}
 
 
-def _windows(dataset: Dataset, body: bytes) -> list[Window]:
+def _anyone(dataset: Dataset) -> Scope:
+    """Every member; a file of a pipeline is Transwestern's until somebody says otherwise."""
+    return Scope("TW", ("TW",)) if dataset.report else Scope("all")
+
+
+def _named(dataset: Dataset, name: str) -> list[Window]:
+    """The window that the name of a file tells, such as OAC_TW_06-22-2026_Timely.csv.
+
+    Raises:
+        Misconfigured: it tells none.
+    """
+    day, bare = re.search(r"(\d\d)-(\d\d)-(\d{4})", name), re.sub("[ _]", "", name).lower()
+    with suppress(ValueError):
+        label = day and date(int(day[3]), int(day[1]), int(day[2]))
+        for window in dataset.windows(label, label) if label else ():
+            if window.part.replace(" ", "").lower() in bare:
+                return [window]
+    raise Misconfigured(f"{name} tells no gas day and cycle: name the file such as OAC_TW_06-22-2026_Intraday 1.csv")
+
+
+def _windows(dataset: Dataset, body: bytes, name: str) -> list[Window]:
     """The windows of the dates in the file's time column, before anything is known of its rows."""
-    source = next(column.source for column in dataset.contract.columns if column.name == dataset.time_column)
-    pattern = rb'"%s"\s*:\s*"(\d{4}-\d\d-\d\d)"' % source.encode()
+    if dataset.report:
+        return _named(dataset, name)
+    columns = {column.name: column.source for column in dataset.contract.columns}
+    source = columns.get("published_stamp", columns[dataset.time_column])
+    pattern = rb'"%s"\s*:\s*"(\d{4}-\d\d-\d\d)' % source.encode()
     found: list[Window] = []
     for text in sorted({match[1].decode() for match in re.finditer(pattern, body)}):
         with suppress(ValueError, OverflowError):  # no date, or the last there is: its rows will be quarantined

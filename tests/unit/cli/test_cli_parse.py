@@ -13,7 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from energy_ingest import clock
+from energy_ingest.catalog import NATIONAL_GAS_QUALITY, TRANSWESTERN_CAPACITY
 from energy_ingest.cli import app
+from energy_ingest.cli.parse import examine
+from energy_ingest.errors import Misconfigured
+from energy_ingest.sources import Scope
 
 Row = dict[str, Any]
 Parse = Callable[..., tuple[int, dict[str, Any]]]
@@ -246,3 +250,23 @@ def test_a_file_that_cannot_be_read_could_not_run(tmp_path: Path, body: bytes | 
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.startswith(f"energy-ingest: {file} cannot be read (")
     assert result.stderr.endswith("): name a file with an answer, plain or gzip'd\n")
+
+
+def test_a_posted_file_is_of_the_gas_day_and_cycle_in_its_name(tmp_path: Path) -> None:
+    recorded = Path(__file__).parents[3] / "include/twin/data/transwestern/oac_2026-06-22_timely.csv.gz"
+    file = tmp_path / "OAC_TW_007933047_06-22-2026_Timely.csv.gz"
+    file.write_bytes(recorded.read_bytes())
+    found = examine(file, TRANSWESTERN_CAPACITY, None, Scope("TW", ("TW",)))
+    assert (found.rows, found.quarantined, found.duplicates, found.exit_code) == (299, 0, 0, 0)
+    assert found.windows == [{"label": "2026-06-22 Timely", "expected": 1, "actual": 1}]
+    with pytest.raises(Misconfigured, match="tells no gas day and cycle: name the file such as"):
+        examine(recorded, TRANSWESTERN_CAPACITY, None, Scope("TW", ("TW",)))
+
+
+def test_gas_quality_is_of_the_half_hours_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "historic.json"
+    detail = [{"publishedTime": f"2026-11-01T00:{minute}:00", "cv": 39.4, "h2": 1} for minute in (12, 24, 36)]
+    file.write_text(json.dumps([{"siteId": 1, "siteName": "A", "siteGasQualityDetail": detail}]))
+    found = examine(file, NATIONAL_GAS_QUALITY, None, Scope("all"))
+    assert (found.rows, found.quarantined, found.drift) == (3, 0, {"unknown": ["h2"], "missing": []})
+    assert [window["actual"] for window in found.windows[:3]] == [2, 1, 0]
