@@ -114,25 +114,3 @@ def test_names_that_airflow_moved_or_removed_are_not_used():
     check = [sys.executable, "-m", "ruff", "check", "--select", "AIR", "--no-cache", "dags", "plugins"]
     done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
-
-
-def test_only_hooks_operators_and_pages_import_airflow():
-    library = ROOT / "plugins" / "energy_ingest"
-    may = {"hooks", "operators", "web"}
-    importing = {
-        str(path.relative_to(library))
-        for path in library.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if "airflow" in _modules(node) and path.relative_to(library).parts[0] not in may
-    }
-    assert importing == set()
-
-
-def _modules(node: ast.AST) -> set[str]:
-    """Top-level packages that a statement imports."""
-    match node:
-        case ast.Import(names=names):
-            return {name.name.partition(".")[0] for name in names}
-        case ast.ImportFrom(module=str(module), level=0):
-            return {module.partition(".")[0]}
-    return set()
