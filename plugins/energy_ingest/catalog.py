@@ -61,7 +61,8 @@ class Dataset:
 
     `batch` names the answer that has a window's rows, given the time of asking: windows of one batch share a request,
     and a run takes along what its batch still lacks. `report` is a statement in `sql/` that judges each file as it is
-    loaded; `first` the setting of the first date, where it is not ENERGY_START.
+    loaded; `first` the setting of the first date, where it is not ENERGY_START. `on_request`: its DAG is shipped
+    paused, so nothing of it is missing until something was loaded.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Dataset:
     batch: Callable[[Window, datetime], object] | None = None
     report: str = ""
     first: settings.Setting = settings.START
+    on_request: bool = False
 
     @property
     def time_column(self) -> str:
@@ -434,6 +436,7 @@ def _bm_data(
         member_column="bm_unit",
         member_param="bmUnit",
         influx=Projection(tags=("bm_unit", *tags), time="time_from"),
+        on_request=True,
     )
 
 

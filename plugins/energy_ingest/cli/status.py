@@ -91,11 +91,18 @@ def plan(
 
 def _coverage(names: list[str] | None, first: str | None, last: str | None) -> list[Coverage]:
     from energy_ingest.loading.coverage import coverage as coverage_of
+    from energy_ingest.loading.ledger import states
 
     now = utc_now()
     span, datasets = options.span(first, last, now), options.chosen(names)
     with options.warehouse() as connection:
-        return [coverage_of(connection, item, scope, now, span) for item in datasets for scope in item.scopes()]
+        return [
+            coverage_of(connection, item, scope, now, span)
+            for item in datasets
+            for scope in item.scopes()
+            # what is shipped switched off counts from its first load on, or when it is named
+            if names or not item.on_request or states(connection, item, scope)
+        ]
 
 
 def together(gaps: Iterable[Gap]) -> Iterator[list[Gap]]:

@@ -65,14 +65,18 @@ def test_exactly_half_missing_is_degraded(energy_ingest: EnergyIngest, source: S
     assert (found.code, found.json[0]["expected"], len(found.json[0]["gaps"])) == (1, 4, 2)
 
 
-def test_every_dataset_without_one_named(energy_ingest: EnergyIngest) -> None:
+def test_every_dataset_without_one_named_but_those_shipped_paused(energy_ingest: EnergyIngest) -> None:
     found = energy_ingest("coverage", "--json", ENERGY_ELEXON_BM_UNITS="T_B-1,T_A-1")
-    scopes = [(item["dataset"], item["scope"], item["expected"]) for item in found.json]
+    scopes = [(item["dataset"], item["scope"]) for item in found.json]
     assert scopes == [
-        ("elexon_system_prices", "all", 3),
-        ("elexon_market_index", "all", 3),
-        ("elexon_b1610", "units:T_A-1,T_B-1", 3),
+        ("elexon_system_prices", "all"),
+        ("elexon_market_index", "all"),
+        ("elexon_b1610", "units:T_A-1,T_B-1"),
+        ("national_gas_quality", "all"),
+        ("transwestern_capacity", "TW"),
     ]
+    named = energy_ingest("coverage", "--dataset", "elexon_bod", "--from", "2024-10-27", "--to", "2024-10-27", "--json")
+    assert [item["expected"] for item in named.json] == [1] * 5
 
 
 def test_backfilled_windows_are_expected_too(energy_ingest: EnergyIngest, source: Source) -> None:
