@@ -228,6 +228,7 @@ def layout(name: str, folder: Path) -> tuple[Path, Path]:
     return DAGS, ROOT / "plugins"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["folders of their own", "repository", "library below dags"])
 def test_parsing_alone(name: str, tmp_path: Path, bag: Any):
     """No network, no database, the library from where it lies, and the very same DAGs."""
@@ -239,6 +240,7 @@ def test_parsing_alone(name: str, tmp_path: Path, bag: Any):
     assert {"polars", "psycopg", "alembic", "energy_ingest.loading"} & set(seen["imported"]) == set(), "slow to import"
 
 
+@pytest.mark.slow
 def test_the_plugin_loader_executes_one_file(tmp_path: Path):
     """It would import each file below plugins/ under its bare name, and so replace modules of others."""
     seen = parse_alone(DAGS, ROOT / "plugins", tmp_path)
