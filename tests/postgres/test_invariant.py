@@ -24,7 +24,7 @@ from energy_ingest.loading.archive import Kept
 from energy_ingest.loading.ledger import Run
 from energy_ingest.windows import Window
 from tests.postgres.test_concurrency import at_once
-from tests.postgres.world import DAY, Feed, ask, audit, connect, days, fails, loader, rows_of, states
+from tests.postgres.world import DAY, TERMINATE_OTHERS, Feed, ask, audit, connect, days, fails, loader, rows_of, states
 
 WINDOWS = days(DAY, 3)
 Prices = dict[int, float]  # of one settlement date, by period
@@ -118,13 +118,7 @@ class Warehouse(RuleBasedStateMachine):
 
     @rule(windows=some_windows, step=step, nth=st.integers(1, 3))
     def lose_the_connection(self, windows: list[Window], step: str, nth: int) -> None:
-        def cut() -> None:
-            self.connection.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-
-        self._load(windows, tap=at(step, nth, cut))
+        self._load(windows, tap=at(step, nth, lambda: self.connection.execute(TERMINATE_OTHERS)))
 
     @rule(windows=some_windows, step=step, nth=st.integers(1, 3))
     def die(self, windows: list[Window], step: str, nth: int) -> None:

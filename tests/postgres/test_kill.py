@@ -25,6 +25,7 @@ from energy_ingest.windows import Window
 from tests.postgres.processes import process_at
 from tests.postgres.world import (
     DAY,
+    TERMINATE_OTHERS,
     UNITS,
     Feed,
     ask,
@@ -36,6 +37,7 @@ from tests.postgres.world import (
     one,
     run,
     states,
+    tapped,
 )
 from tools import postgres
 
@@ -188,6 +190,36 @@ def test_the_connection_is_terminated(loaded_once: str, tmp_path: Path, undistur
     retry(loaded_once, tmp_path, undisturbed)
 
 
+def test_the_answer_to_a_commit_is_lost(loaded_once: str, tmp_path: Path, undisturbed: tuple[object, ...]):
+    """The server committed, the client cannot know: what is complete must not be recorded as failed."""
+    connections: list[psycopg.Connection] = []
+
+    def tap(now: str) -> None:
+        if now == "commit" and len(connections) == 1:
+            connections[0].pgconn.exec_(b"COMMIT")
+            ask(loaded_once, TERMINATE_OTHERS)
+
+    def connect_tapped() -> psycopg.Connection:
+        connections.append(tapped(loaded_once, tap))
+        return connections[-1]
+
+    summary = loader(loaded_once, restated(), tmp_path, connect=connect_tapped, run=run()).load(WINDOWS)
+    assert [type(error) for error in summary.failed.values()] == [Retryable] * 2
+    jobs = "SELECT window_label, status FROM ledger.import_job WHERE run_id = 'run_1' ORDER BY 1"
+    assert ask(loaded_once, jobs) == [(WINDOWS[0].label, "completed"), (WINDOWS[1].label, "failed")]
+    assert states(loaded_once) == {WINDOWS[0].label: "complete", WINDOWS[1].label: "failed"}
+    retry(loaded_once, tmp_path, undisturbed)
+
+
+def test_who_was_given_up_for_dead_does_not_speak_for_the_window(warehouse_url: str):
+    """Its successor is at work; the failure of the first is no news."""
+    with connect(warehouse_url) as first, connect(warehouse_url) as second:
+        lost = ledger.begin(first, B1610, UNITS, WINDOWS[0], run(try_number=1))
+        ledger.begin(second, B1610, UNITS, WINDOWS[0], run(try_number=2))
+        ledger.fail(first, lost, Retryable("I am late"))
+        assert states(warehouse_url) == {WINDOWS[0].label: "running"}
+
+
 def test_a_connection_lost_between_two_windows_costs_one_window(warehouse_url: str, tmp_path: Path):
     feed, windows = Feed(), days(DAY, 4)
 
@@ -267,8 +299,6 @@ def test_a_server_that_is_away_ends_the_load_in_order(mortal: tuple[postgres.Ser
 
 # --- Helpers ---
 
-TERMINATE_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 NOBODY_ELSE = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from energy_ingest.catalog import B1610, MARKET_INDEX
 from energy_ingest.errors import Misconfigured, NotYetPublished, Rejected, Retryable
 from energy_ingest.loading.database import connect
 from energy_ingest.loading.ingest import GIVE_UP_AFTER, Summary, read_ahead
+from energy_ingest.sources import elexon
 from tests.postgres.world import (
     ALL,
     AUTUMN,
     DAY,
+    TERMINATE_OTHERS,
     UNITS,
     Feed,
     ask,
@@ -242,11 +244,37 @@ def test_reading_ahead_is_bounded():
     assert len(asked) <= 6
 
 
-def test_a_failed_load_leaves_no_thread(warehouse_url: str, owner_url: str, tmp_path: Path):
-    with connect(owner_url) as owner:
-        owner.execute("ALTER TABLE energy.elexon_system_prices ADD CHECK (settlement_period > 48)")
-    before = threading.active_count()
-    feed = Feed(chunk=8)
+def test_a_bug_while_reading(warehouse_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The answer is archived whole all the same, for whoever mends the parser."""
+
+    def parse(_: Any, answer: Any, *more: Any) -> Iterator[Any]:
+        yield next(iter(answer))["nothing"]
+
+    monkeypatch.setattr(elexon, "parse", parse)
+    feed, before = Feed(chunk=8), threading.active_count()
     summary = loader(warehouse_url, feed, tmp_path).load(days(DAY))
-    assert len(summary.failed) == 1
+    assert "unexpected TypeError" in str(list(summary.failed.values()))
+    assert one(warehouse_url, "SELECT response_bytes FROM ledger.import_job") == len(feed.body([DAY]))
     assert threading.active_count() == before
+
+
+def test_nobody_reads_on_when_the_load_has_failed(warehouse_url: str, tmp_path: Path):
+    """The answer's connection is closed next: a thread that still reads from it would see its own error, or data."""
+    feed, readers = Feed(chunk=8), []
+    others = threading.active_count() + 1  # the loader's own thread
+
+    @contextmanager
+    def fetch(request: Any, pace: Any) -> Iterator[Any]:
+        with feed.fetch(request, pace) as answer:
+            try:
+                yield answer
+            finally:
+                readers.append(threading.active_count() - others)
+
+    def tap(step: str) -> None:
+        if step == "stage":
+            ask(warehouse_url, TERMINATE_OTHERS)
+
+    summary = loader(warehouse_url, feed, tmp_path, tap, fetch=fetch).load(days(DAY))
+    assert isinstance(summary.failed[days(DAY)[0]], Retryable)
+    assert readers == [0]

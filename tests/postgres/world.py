@@ -270,6 +270,9 @@ def _text(query: Any, cursor: psycopg.Cursor) -> str:
 
 # --- Looking at the warehouse ---
 
+TERMINATE_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
 
 def ask(url: str, query: str, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a query."""
