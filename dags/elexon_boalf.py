@@ -6,7 +6,8 @@ and at most 7 days.
 **Late data** The newest run re-reads the last 3 days. Paused until somebody wants it.
 **Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed,
 the cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
---dataset elexon_boalf` shows what is missing and why.
+--dataset elexon_boalf` shows what is missing and why. Red `project_influx`: InfluxDB lags, PostgreSQL has everything;
+`energy-ingest influx status` says why.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from airflow.providers.common.compat.sdk import DAG, Asset
 from energy_ingest import settings
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_run, uk_daily
 from energy_ingest.operators.ingest import IngestWindowsOperator
+from energy_ingest.operators.project import ProjectInfluxOperator
 
 with DAG(
     dag_id="elexon_boalf",
@@ -34,4 +36,4 @@ with DAG(
         dataset="elexon_boalf",
         pool=settings.ELEXON_POOL.get(),
         outlets=[Asset("x-energy://elexon/boalf")],
-    )
+    ) >> ProjectInfluxOperator(task_id="project_influx", dataset="elexon_boalf")

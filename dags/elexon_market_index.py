@@ -3,9 +3,10 @@
 **Grain** One row per settlement date, settlement period and data provider (APXMIDP, N2EXMIDP).
 **Source** Elexon Insights `/balancing/pricing/market-index`, no key, at most 7 days a request.
 **Late data** The newest run re-reads the last 3 days. Rows of price 0 and volume 0 are placeholders and marked so.
-**Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed, the
-cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
---dataset elexon_market_index` shows what is missing and why.
+**Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed,
+the cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
+--dataset elexon_market_index` shows what is missing and why. Red `project_influx`: InfluxDB lags, PostgreSQL has
+everything; `energy-ingest influx status` says why.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from airflow.providers.common.compat.sdk import DAG, Asset
 from energy_ingest import settings
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_run, uk_daily
 from energy_ingest.operators.ingest import IngestWindowsOperator
+from energy_ingest.operators.project import ProjectInfluxOperator
 
 with DAG(
     dag_id="elexon_market_index",
@@ -32,4 +34,4 @@ with DAG(
         dataset="elexon_market_index",
         pool=settings.ELEXON_POOL.get(),
         outlets=[Asset("x-energy://elexon/market_index")],
-    )
+    ) >> ProjectInfluxOperator(task_id="project_influx", dataset="elexon_market_index")

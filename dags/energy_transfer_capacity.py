@@ -7,7 +7,8 @@ to do.
 window is `abandoned`, and re-read after 1 and 3 days. A file that is posted again becomes a revision.
 **Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed,
 the cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
---dataset energy_transfer_capacity` shows what is missing and why.
+--dataset energy_transfer_capacity` shows what is missing and why. Red `project_influx`: InfluxDB lags, PostgreSQL has
+everything; `energy-ingest influx status` says why.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_posting, postings
 from energy_ingest.operators.postings import IngestPostingsOperator
+from energy_ingest.operators.project import ProjectInfluxOperator
 
 with DAG(
     dag_id="energy_transfer_capacity",
@@ -33,4 +35,4 @@ with DAG(
         task_id="ingest",
         dataset="energy_transfer_capacity",
         outlets=[Asset("x-energy://energy_transfer/capacity")],
-    )
+    ) >> ProjectInfluxOperator(task_id="project_influx", dataset="energy_transfer_capacity")

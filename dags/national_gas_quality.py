@@ -8,7 +8,8 @@ that date ask for nothing. `national_gas_quality_sweep` re-reads the last 2 days
 ENERGY_NATIONAL_GAS_STAMP_ZONE; the stamp as it came is kept.
 **Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed,
 the cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
---dataset national_gas_quality` shows what is missing and why.
+--dataset national_gas_quality` shows what is missing and why. Red `project_influx`: InfluxDB lags, PostgreSQL has
+everything; `energy-ingest influx status` says why.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_half_hour, half_hourly
 from energy_ingest.operators.ingest import IngestWindowsOperator
+from energy_ingest.operators.project import ProjectInfluxOperator
 
 with DAG(
     dag_id="national_gas_quality",
@@ -33,4 +35,4 @@ with DAG(
         task_id="ingest",
         dataset="national_gas_quality",
         outlets=[Asset("x-energy://national_gas/gas_quality")],
-    )
+    ) >> ProjectInfluxOperator(task_id="project_influx", dataset="national_gas_quality")

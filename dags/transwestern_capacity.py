@@ -8,7 +8,8 @@ window is `abandoned`, and re-read after 1 and 3 days. A file that is posted aga
 **Triage** Healthy while the newest run is green. Red `ingest`: its last log line names the first window that failed,
 the cause and the command that loads it; nothing is lost, and the next run takes it up again. `energy-ingest coverage
 --dataset transwestern_capacity` shows what is missing and why. What each file is worth:
-`energy.capacity_file_quality`.
+`energy.capacity_file_quality`. Red `project_influx`: InfluxDB lags, PostgreSQL has everything; `energy-ingest influx
+status` says why.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_posting, postings
 from energy_ingest.operators.postings import IngestPostingsOperator
+from energy_ingest.operators.project import ProjectInfluxOperator
 
 with DAG(
     dag_id="transwestern_capacity",
@@ -33,4 +35,4 @@ with DAG(
         task_id="ingest",
         dataset="transwestern_capacity",
         outlets=[Asset("x-energy://energy_transfer/transwestern_capacity")],
-    )
+    ) >> ProjectInfluxOperator(task_id="project_influx", dataset="transwestern_capacity")

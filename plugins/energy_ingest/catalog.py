@@ -419,6 +419,7 @@ def _bm_data(
     *,
     items: Callable[[Window], int] = _periods,
     tags: tuple[str, ...] = (),
+    spread: str = "",
 ) -> Dataset:
     return Dataset(
         name=name,
@@ -435,7 +436,7 @@ def _bm_data(
         scopes=_each_bm_unit,
         member_column="bm_unit",
         member_param="bmUnit",
-        influx=Projection(tags=("bm_unit", *tags), time="time_from"),
+        influx=Projection(tags=("bm_unit", *tags), time="time_from", spread=spread),
         on_request=True,
     )
 
@@ -465,7 +466,7 @@ BOALF: Final = _bm_data(
         ignored=("dataset", "amendmentFlag"),
     ),
     items=_none,  # a unit need not be accepted at all
-    tags=("acceptance_number",),
+    spread="acceptance_number",  # as a tag it would make a series of each acceptance
 )
 
 BOD: Final = _bm_data(
@@ -714,6 +715,7 @@ def _capacity(name: str, title: str, scopes: Callable[[], tuple[Scope, ...]]) ->
         member_column="asset",
         batch=_of_its_own,
         report="quality/capacity_file",
+        influx=Projection(tags=("asset", "loc", "flow_ind", "nomination_cycle"), time="gas_day_start"),
     )
 
 

@@ -32,7 +32,8 @@ class Points:
     """One point per row. `tags` and `fields` map names in InfluxDB to columns of the table.
 
     A null is left out; a row without any field has no point. `time` names an instant column, `shift` is added to it;
-    `constants` are tags that every point has.
+    `spread` names a whole-number column of which microseconds are added, which keeps rows of one series and instant
+    apart without a tag; `constants` are tags that every point has.
     """
 
     measurement: str
@@ -40,7 +41,13 @@ class Points:
     fields: Mapping[str, str | Scaled]
     time: str = "period_start"
     shift: timedelta = timedelta(0)
+    spread: str = ""
     constants: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slack(self) -> timedelta:
+        """How far a point may lie behind its row's instant."""
+        return timedelta(microseconds=999_999 if self.spread else 0)
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,14 @@ class Projection:
     """A dataset's place in InfluxDB.
 
     `lean` follows from the contract: the measurement is the dataset's name, `tags` are its tags, every other column of
-    the key and every compared one a field, `extra` are further fields. `compat` is spelt out; where it is empty, lean
-    stands in.
+    the key and every compared one a field, but no JSON; `extra` are further fields, `spread` is that of `Points`.
+    `compat` is spelt out; where it is empty, lean stands in.
     """
 
     tags: tuple[str, ...] = ()
     extra: Mapping[str, Scaled] = field(default_factory=dict)
     time: str = "period_start"
+    spread: str = ""
     compat: tuple[Points, ...] = ()
 
     def points(self, name: str, contract: Contract) -> tuple[Points, ...]:
@@ -64,9 +72,9 @@ class Projection:
         return lean + (self.compat if choice != "lean" else ())
 
     def _lean(self, name: str, contract: Contract) -> Points:
-        skipped = {self.time, *self.tags}
+        skipped = {self.time, *self.tags, *(column for column, kind in contract.loaded.items() if kind == "json")}
         fields = {column: column for column in (*contract.key, *contract.compared) if column not in skipped}
-        return Points(name, {tag: tag for tag in self.tags}, {**fields, **self.extra}, self.time)
+        return Points(name, {tag: tag for tag in self.tags}, {**fields, **self.extra}, self.time, spread=self.spread)
 
 
 def chosen(name: str) -> Choice:

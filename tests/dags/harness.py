@@ -106,7 +106,8 @@ def _recording(execute: Callable[..., Any], errors: list[BaseException]) -> Call
         try:
             return execute(*given, **named)
         except Exception as error:
-            errors.append(error)
+            if type(error).__name__ != "DownstreamTasksSkipped":  # which is a success
+                errors.append(error)
             raise
 
     return recorded

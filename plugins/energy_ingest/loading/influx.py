@@ -201,7 +201,8 @@ class Attempt:
         found = []
         for first, last, *values in self._connection.execute(query):
             tags = dict(zip(points.tags.values(), values, strict=True))
-            found.append(Stale(points, first, last, {name: value for name, value in tags.items() if value}))
+            there = {name: value for name, value in tags.items() if value}
+            found.append(Stale(points, first, last + points.slack, there))
         if len(found) <= SERIES:
             return found
         first, last = min(one.first for one in found), max(one.last for one in found)

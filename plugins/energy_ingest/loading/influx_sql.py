@@ -87,7 +87,8 @@ def _hit(dataset: Dataset, stale: Stale) -> sql.Composed:
 def _expression(dataset: Dataset, field: Field) -> sql.Composed:
     column = sql.Identifier("t", field.column)
     if field.is_time:
-        return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint").format(column)
+        apart = sql.SQL(" + {} % 1000000").format(sql.Identifier("t", field.spread)) if field.spread else sql.SQL("")
+        return sql.SQL("(extract(epoch FROM {}) * 1000000)::bigint{}").format(column, apart)
     if field.factor != 1:
         return sql.SQL("{} * {}").format(column, field.factor)
     return _text(dataset, "t", field.column)

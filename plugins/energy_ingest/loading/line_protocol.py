@@ -31,12 +31,13 @@ class Field:
     column: str
     factor: int = 1
     is_time: bool = False
+    spread: str = ""
 
     @property
     def name(self) -> str:
         """Its name in the frame."""
         if self.is_time:
-            return f"{self.column} in us"
+            return f"{self.column} in us" + (f" + {self.spread}" if self.spread else "")
         return self.column if self.factor == 1 else f"{self.column} * {self.factor}"
 
 
@@ -47,9 +48,13 @@ def columns(points: Sequence[Points]) -> list[Field]:
 
 
 def _columns(points: Points) -> Iterator[Field]:
-    yield Field(points.time, is_time=True)
+    yield _time(points)
     yield from (Field(column) for column in points.tags.values())
     yield from (_field(source) for source in points.fields.values())
+
+
+def _time(points: Points) -> Field:
+    return Field(points.time, is_time=True, spread=points.spread)
 
 
 def _field(source: str | Scaled) -> Field:
@@ -61,7 +66,7 @@ def lines(frame: pl.DataFrame, points: Points, kinds: Mapping[str, Kind]) -> pl.
 
     `frame` has the columns of `columns`, by name: text as PostgreSQL writes it, times as 64-bit integers.
     """
-    time = pl.col(Field(points.time, is_time=True).name) + round(points.shift.total_seconds() * 1_000_000)
+    time = pl.col(_time(points).name) + round(points.shift.total_seconds() * 1_000_000)
     series, end = _series(frame, points), [pl.lit(" "), time.cast(pl.String)]
     sources = {_replaced(key, _NAME): _field(source) for key, source in points.fields.items()}
     fields = [_assignment(frame, key, field, kinds[field.column]) for key, field in sources.items()]

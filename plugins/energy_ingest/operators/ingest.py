@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
 
 from energy_ingest import catalog
+from energy_ingest.operators.idle import skip_idle
 
 if TYPE_CHECKING:
     from energy_ingest.loading.ingest import Summary
@@ -48,7 +49,9 @@ class IngestWindowsOperator(BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
         """Load, and return the counts; they also go out with the asset event."""
-        return self.counts(self.load_all(context))
+        counts = self.counts(self.load_all(context))
+        skip_idle(self, context, counts)
+        return counts
 
     def load_all(self, context: Mapping[str, Any]) -> list[Summary]:
         """Load in every scope.

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue
 
 from energy_ingest import catalog, settings
+from energy_ingest.operators.idle import skip_idle
 from energy_ingest.operators.ingest import IngestWindowsOperator
 
 
@@ -24,6 +25,12 @@ class IngestPostingsOperator(BaseSensorOperator, IngestWindowsOperator):
         super().__init__(
             mode="reschedule", poke_interval=settings.POSTING_POLL_SECONDS.get_int(), timeout=7 * 86_400, **kwargs
         )
+
+    def execute(self, context: Mapping[str, Any]) -> Any:
+        """Wait and load, and return the counts."""
+        counts = super().execute(context)
+        skip_idle(self, context, counts)
+        return counts
 
     def poke(self, context: Mapping[str, Any]) -> PokeReturnValue:
         """Load, and say whether every own window that is due was posted or given up."""
