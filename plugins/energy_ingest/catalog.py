@@ -28,7 +28,7 @@ _day = timedelta(days=1)
 class Upstream:
     """One upstream service: its module in `sources/`, Airflow connection, address and limits.
 
-    `health` is a path that answers quickly and costs the source nothing; `pause` are the seconds to wait after a 429
+    `health` is a path that answers quickly and costs the source nothing, empty where none is known; `pause` are the seconds to wait after a 429
     that names none.
     """
 
@@ -516,7 +516,7 @@ NATIONAL_GAS: Final = Upstream(
     name="national_gas",
     conn_id="national_gas_default",
     host="https://api.nationalgas.com",
-    health="/operationaldata/v1/publications/catalogue",
+    health="",
     requests_per_second=2 / 3,
     attribution="Gas quality: National Gas Transmission, operational data",
     pause=15,
@@ -611,7 +611,7 @@ ENERGY_TRANSFER: Final = Upstream(
     name="energy_transfer",
     conn_id="energy_transfer_default",
     host="https://twtransfer.energytransfer.com",
-    health="/ipost/TW",
+    health="",
     requests_per_second=0.5,
     attribution="Operationally available capacity: Energy Transfer's public informational postings (18 CFR 284.13)",
 )

@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from energy_ingest import catalog
 from energy_ingest.doctor import Check, Report, machine, services, warehouse
 from energy_ingest.loading import schema
 from include.twin.client import Twin
@@ -51,6 +52,12 @@ def airflow_says(health: dict[str, Any]) -> Iterator[str]:
         server.shutdown()
 
 
+def upstreams_at(url: str) -> dict[str, str]:
+    """Airflow connections of all upstreams to one address."""
+    conn = json.dumps({"conn_type": "http", "host": url})
+    return {f"AIRFLOW_CONN_{upstream.conn_id.upper()}": conn for upstream in catalog.upstreams()}
+
+
 def doctor(urls: dict[str, str], home: Path, **env: str) -> tuple[int, dict[str, Any]]:
     """The command in a process of its own: exit code and JSON."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ENERGY", "WAREHOUSE"))}
@@ -73,13 +80,14 @@ def doctor(urls: dict[str, str], home: Path, **env: str) -> tuple[int, dict[str,
 
 def test_a_healthy_installation(warehouse: dict[str, str], tmp_path: Path) -> None:
     with Twin.start() as twin, airflow_says(HEALTHY) as url:
-        conn = json.dumps({"conn_type": "http", "host": twin.url})
-        code, report = doctor(warehouse, tmp_path, AIRFLOW_CONN_ELEXON_DEFAULT=conn, AIRFLOW__API__BASE_URL=f"{url}/")
+        code, report = doctor(warehouse, tmp_path, **upstreams_at(twin.url), AIRFLOW__API__BASE_URL=f"{url}/")
     assert (code, report["status"], report["api_base_url"]) == (0, "healthy", url)
     assert {check["name"]: check["status"] for check in report["checks"]} == dict.fromkeys(
         [
-            *("environment", "settings", "warehouse", "clock", "schema", "rights", "pacing of elexon", "owner"),
-            *("archive", "upstream elexon", "airflow", "pool default_pool"),
+            *("environment", "settings", "warehouse", "clock", "schema", "rights", "owner"),
+            *(f"pacing of {upstream.name}" for upstream in catalog.upstreams()),
+            *(f"upstream {upstream.name}" for upstream in catalog.upstreams()),
+            *("archive", "airflow", "pool default_pool"),
         ],
         "ok",
     )
@@ -95,14 +103,16 @@ def test_a_healthy_installation(warehouse: dict[str, str], tmp_path: Path) -> No
 def test_nothing_runs(tmp_path: Path) -> None:
     nowhere = dict.fromkeys(postgres.WAREHOUSE_ROLES, "postgresql://u:hunter2@127.0.0.1:1/w")
     down = "http://127.0.0.1:1"
-    conn = json.dumps({"conn_type": "http", "host": down})
-    settings = {"AIRFLOW_CONN_ELEXON_DEFAULT": conn, "AIRFLOW__API__BASE_URL": down, "ENERGY_ELEXON_POOL": "elexon"}
+    settings = {**upstreams_at(down), "AIRFLOW__API__BASE_URL": down, "ENERGY_ELEXON_POOL": "elexon"}
     code, report = doctor(nowhere, tmp_path, **settings)
     assert (code, report["status"], report["api_base_url"]) == (2, "critical", down)
     ill = {check["name"]: (check["status"], check["fix"]) for check in report["checks"] if check["status"] != "ok"}
     assert ill == {
         "warehouse": ("failed", "check WAREHOUSE_URL or AIRFLOW_CONN_ENERGY_WAREHOUSE, and that the server runs"),
-        "upstream elexon": ("warning", "check `host` of the Airflow connection elexon_default, network and proxy"),
+        **{
+            f"upstream {name}": ("warning", f"check `host` of the Airflow connection {name}_default, network and proxy")
+            for name in ("elexon", "national_gas", "energy_transfer")
+        },
         "airflow": (
             "warning",
             "start Airflow, or correct AIRFLOW__API__BASE_URL; schedules need it, this command line does not",
