@@ -128,6 +128,18 @@ def _units(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
     return [{**row, "bmUnit": f"{row['bmUnit']}-{number}"} for row in rows]
 
 
+def test_a_window_costs_few_round_trips(warehouse_url: str, tmp_path: Path):
+    """One each; a COPY and a transaction are two. What nobody revised, refused or left short costs nothing more."""
+    steps: list[str] = []
+    load(warehouse_url, Feed(), tmp_path, days(DAY), tap=steps.append)
+    load(warehouse_url, Feed(), tmp_path, days(DAY), tap=steps.append)
+    before, after = (
+        ["begin", "pace", "stage", "copy", "inside copy", "lock", "merge"],
+        ["finish", "commit", "committed"],
+    )
+    assert steps == [*before, "count revised", *after, *before, *after]
+
+
 def test_a_revision_keeps_the_former_version_whole(warehouse_url: str, tmp_path: Path):
     feed = Feed()
     load(warehouse_url, feed, tmp_path, days(DAY))
