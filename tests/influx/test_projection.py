@@ -94,6 +94,7 @@ def _add(wanted: Contents, url: str, dataset: Dataset, points: Points) -> None:
                 fields[key] = _as_influx(row[column], dataset.contract.loaded[column], factor)
         if fields:
             at = row[points.time] + points.shift - datetime(1970, 1, 1, tzinfo=UTC)
+            at += timedelta(microseconds=row[points.spread] if points.spread else 0)
             series = points.measurement, tuple(sorted((tags | dict(points.constants)).items()))
             wanted.setdefault(series, {})[at // timedelta(microseconds=1) * 1000] = fields
 
@@ -274,6 +275,23 @@ def test_points_that_a_deletion_hits_besides_are_written_again(load, project, ag
     load(feed)
     project(SHARED)
     agree(SHARED)
+
+
+SPREAD = replace(B1610, influx=Projection(tags=("bm_unit", "psr_type"), spread="settlement_period"))
+"""A mapping whose points lie microseconds behind their instant."""
+
+
+def test_spread_points_are_revised_and_rebuilt(load, project, rebuild, agree):
+    feed = Feed(B1610, UNITS)
+    load(feed, DAY, 2)
+    project(SPREAD)
+    agree(SPREAD)
+    feed.restate(DAY, "psrType", "Consumption", count=60)
+    load(feed, DAY, 2)
+    project(SPREAD)
+    agree(SPREAD)
+    rebuild(SPREAD, DAY)
+    agree(SPREAD)
 
 
 # --- InfluxDB is down, slow, or wrong ---

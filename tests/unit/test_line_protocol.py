@@ -109,6 +109,13 @@ def test_a_former_gas_quality_dashboard_finds_its_points():
     ]
 
 
+def test_rows_of_one_series_and_instant_are_kept_apart_without_a_tag():
+    points = Points("m", {}, {"n": "number"}, time="at", spread="number")
+    row = {"at in us + number": 5_000_000 + 17}
+    assert lines(points, {"number": "integer"}, row | {"number": "17"}) == ["m n=17i 5000017"]
+    assert points.slack == timedelta(microseconds=999_999)
+
+
 def test_two_points_per_row_and_a_zero():
     """As the former bid-offer mapping had them: the value where it begins to hold, zero where it ends."""
     fields = {"bidPrice_GBPMWh": Scaled("bid", 0)}
@@ -138,7 +145,7 @@ def test_lean_series_do_not_grow_with_time(dataset: Dataset):
         (lean,) = dataset.influx_points
         assert lean.measurement == dataset.name
         assert {dataset.contract.loaded[tag] for tag in lean.tags.values()} <= {"text", "integer"}
-        assert not {tag for tag in lean.tags.values() if "period" in tag or "date" in tag}
+        assert not {tag for tag in lean.tags.values() if "period" in tag or "date" in tag or "number" in tag}
 
 
 # --- the choice ---
