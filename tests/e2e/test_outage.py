@@ -1,0 +1,155 @@
+"""Whoever fails in the middle of a load heals without a row lost or doubled: task, database, scheduler, upstream."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from energy_ingest.catalog import B1610, MARKET_INDEX, SYSTEM_PRICES, Dataset
+from include.twin.client import Twin
+from tests.e2e.driver import SETTINGS, Airflow, Warehouse, dates, eventually, load_undisturbed
+from tools.stack import Stack
+
+DAG = SYSTEM_PRICES.name
+MISSED = dates(date(2024, 10, 29), date(2024, 11, 2))  # they follow on what catch-up has loaded
+FAULTS = dict(zip(MISSED, ("503=1", "reset=200", "truncated", "html", "429=1"), strict=True))
+
+pytestmark = pytest.mark.usefixtures("caught_up")  # the DAGs are switched on
+
+
+@contextmanager
+def stopped_at(records: Warehouse, day: date) -> Iterator[None]:
+    """Hold the lock under which a window's rows and its ledger row are committed."""
+    [window] = SYSTEM_PRICES.windows(day, day)
+    with records.connection() as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"{DAG} {window.start}"])
+        yield
+
+
+def start(airflow: Airflow, days: list[date]) -> str:
+    """A run that loads these dates."""
+    return airflow.trigger(DAG, window_from=f"{days[0]}", window_to=f"{days[-1]}")
+
+
+def reach(records: Warehouse, day: date) -> int:
+    """Wait until the transaction of that day waits for its lock; its server process."""
+    waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    [row] = eventually(lambda: records.rows(waiting), len, f"the load reaches {day}")
+    return int(row["pid"])
+
+
+def assert_healed(airflow: Airflow, records: Warehouse, run_id: str, days: list[date]) -> None:
+    """The run was tried again, and the next try did what was left and nothing else."""
+    assert airflow.finish(DAG, run_id) == "success"
+    assert airflow.task(DAG, run_id)["try_number"] > 1
+    assert_loaded_once(records, SYSTEM_PRICES, days)
+    interrupted = [job for job in records.jobs(DAG, days) if job["status"] != "completed"]
+    assert {job["status"] for job in interrupted} == {"failed"}
+    assert sum(job["inserted_rows"] for job in interrupted) == 0
+
+
+def assert_loaded_once(records: Warehouse, dataset: Dataset, days: list[date]) -> None:
+    """Every window is complete by one attempt, whatever number of others failed."""
+    assert records.states(dataset.name, days) == dict.fromkeys(days, "complete")
+    done = [job for job in records.jobs(dataset.name, days) if job["status"] == "completed"]
+    assert sorted(job["window_label"] for job in done) == days
+    assert all(job["inserted_rows"] == job["total_rows"] for job in done)
+
+
+def test_a_killed_task_is_done_again(airflow: Airflow, records: Warehouse) -> None:
+    days = dates(date(2024, 6, 1), date(2024, 6, 4))
+    with stopped_at(records, days[1]):
+        run_id = start(airflow, days)
+        reach(records, days[1])
+        os.kill(airflow.task(DAG, run_id)["pid"], signal.SIGKILL)
+    assert_healed(airflow, records, run_id, days)
+
+
+def test_a_killed_database_is_survived(airflow: Airflow, records: Warehouse) -> None:
+    """PostgreSQL then ends all sessions of the warehouse, and recovers."""
+    days = dates(date(2024, 6, 11), date(2024, 6, 14))
+    with suppress(psycopg.OperationalError), stopped_at(records, days[1]):
+        run_id = start(airflow, days)
+        os.kill(reach(records, days[1]), signal.SIGKILL)
+    assert_healed(airflow, records, run_id, days)
+
+
+@dataclass(frozen=True)
+class Away:
+    """What was going on when Airflow went away, and the processes that were left."""
+
+    days: list[date]
+    run_id: str
+    queued_days: list[date]
+    queued_run_id: str
+    left: list[psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_up: list[date]) -> Iterator[Away]:
+    """Scheduler and DAG processor are killed in the middle of a load and come back days later, to a troubled upstream."""
+    days, queued_days = dates(date(2024, 6, 21), date(2024, 6, 24)), dates(date(2024, 6, 25), date(2024, 6, 26))
+    records, twin = Warehouse(warehouse_urls["energy_owner"]), Twin(stack.twin_url)
+    scheduler, processor = (psutil.Process(int(stack.processes[n]["pid"])) for n in ("scheduler", "dag-processor"))
+    airflow.pause(B1610.name)
+    with stopped_at(records, days[1]):
+        run_id = start(airflow, days)
+        reach(records, days[1])
+        left = scheduler.children(recursive=True)
+        scheduler.kill()
+        processor.kill()
+        queued_run_id = start(airflow, queued_days)
+        _disturb(twin)
+        stack.settings = {**SETTINGS, "ENERGY_UNTIL": f"{MISSED[-1]}"}
+        stack.start()
+    yield Away(days, run_id, queued_days, queued_run_id, left)
+    twin.clear_faults()
+
+
+def _disturb(twin: Twin) -> None:
+    """The first requests find nobody; later each day of two datasets has a trouble of its own, once."""
+    twin.add_fault("down", count=4)
+    for day, fault in FAULTS.items():
+        for dataset in ("DISEBSP", "MID"):
+            twin.add_fault(fault, dataset=dataset, date=f"{day}", count=1)
+
+
+def test_a_killed_scheduler_is_replaced(away: Away, airflow: Airflow, records: Warehouse) -> None:
+    """Its workers outlived it and would wait for ever: whoever starts the next one ends them and what they do."""
+    assert not any(process.is_running() for process in away.left)
+    assert_healed(airflow, records, away.run_id, away.days)
+    assert airflow.finish(DAG, away.queued_run_id) == "success"
+    assert_loaded_once(records, SYSTEM_PRICES, away.queued_days)
+
+
+def test_an_outage_heals_without_a_row_lost_or_doubled(
+    away: Away, stack: Stack, airflow: Airflow, records: Warehouse, warehouse_url: str, owner_url: str, tmp_path: Path
+) -> None:
+    disturbed, twin, undisturbed = (SYSTEM_PRICES, MARKET_INDEX), Twin(stack.twin_url), Warehouse(owner_url)
+    for dataset in disturbed:
+        assert set(airflow.finish_all(dataset.name, "scheduled", MISSED).values()) == {"success"}
+    assert [rule for rule in twin.faults() if not rule["hit"]] == []
+    assert any(job["status"] == "failed" for dataset in disturbed for job in records.jobs(dataset.name, MISSED))
+
+    twin.clear_faults()
+    for dataset in disturbed:
+        assert_loaded_once(records, dataset, MISSED)
+        load_undisturbed(dataset, MISSED, warehouse_url, twin, tmp_path)
+        assert records.content(dataset, MISSED) == undisturbed.content(dataset, MISSED)
+
+
+def test_a_pause_fills_itself(away: Away, airflow: Airflow, records: Warehouse) -> None:
+    assert records.states(B1610.name, MISSED) == {}
+    airflow.unpause(B1610.name)
+    assert set(airflow.finish_all(B1610.name, "scheduled", MISSED).values()) == {"success"}
+    assert_loaded_once(records, B1610, MISSED)
+    assert len(records.jobs(B1610.name, MISSED)) == len(MISSED)
