@@ -4,7 +4,7 @@ BIN := .venv/bin
 BIN2 := .venv-airflow2/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench docs lock
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench smoke-influx docs lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ typecheck: env ## check the types of the library and of the tools
 
 bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
 	@$(BIN)/python -m tools.bench $(ARGS)
+
+smoke-influx: env ## run the projection against a real InfluxDB 2.7, named by INFLUXDB_URL, _TOKEN, _ORG and _BUCKET
+	@$(BIN)/python -m tools.smoke_influx
 
 docs: env ## write the generated parts of docs/
 	@$(BIN)/python -m tools.docs

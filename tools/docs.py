@@ -14,6 +14,7 @@ from pathlib import Path
 from energy_ingest import catalog, clock
 from energy_ingest.catalog import Dataset
 from energy_ingest.contracts import SQL_TYPES, Column, Kind
+from energy_ingest.projection import Scaled
 from energy_ingest.settings import SETTINGS
 from tools.bootstrap import ROOT
 
@@ -72,8 +73,10 @@ def page(dataset: Dataset) -> str:
         "## Columns",
         f"Table `energy.{dataset.table}`; key: {names(dataset.contract.key)}.",
         table(("column", "type", "upstream field", "meaning"), columns(dataset)),
+        "## In InfluxDB" if dataset.influx else "",
+        table(("mapping", "measurement", "time", "tags", "fields"), projections(dataset)) if dataset.influx else "",
     )
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
 def dag_text(name: str) -> str:
@@ -112,6 +115,26 @@ def columns(dataset: Dataset) -> Iterable[tuple[str, str, str, str]]:
         yield name, sql_type(column.kind), f"`{column.source}`", f"{column.doc}{limits(column)}"
     for name, kind in dataset.contract.derived.items():
         yield f"`{name}`", sql_type(kind), "", "derived"
+
+
+def projections(dataset: Dataset) -> Iterable[tuple[str, str, str, str, str]]:
+    """Yield a row per kind of point that the dataset's rows become."""
+    assert dataset.influx  # noqa: S101 - the caller looked
+    lean = dataset.influx.lean(dataset.name, dataset.contract)
+    for mapping, points in (("lean", lean), *(("compat", points) for points in dataset.influx.compat)):
+        behind = f" + {span(points.shift)}" if points.shift else ""
+        apart = f" + microseconds by `{points.spread}`" if points.spread else ""
+        tags = [*points.tags.items(), *((tag, repr(value)) for tag, value in points.constants.items())]
+        fields = (
+            (field, f"{source.factor} x {source.column}" if isinstance(source, Scaled) else source)
+            for field, source in points.fields.items()
+        )
+        yield mapping, f"`{points.measurement}`", f"`{points.time}`{behind}{apart}", renamed(tags), renamed(fields)
+
+
+def renamed(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return names in InfluxDB, with the column in brackets where it is called otherwise."""
+    return ", ".join(f"`{name}`" if name == source else f"`{name}` ({source})" for name, source in pairs)
 
 
 def sql_type(kind: Kind) -> str:

@@ -68,10 +68,11 @@ class Projection:
     def points(self, name: str, contract: Contract) -> tuple[Points, ...]:
         """What is written for the dataset of this name under the setting in force."""
         choice = chosen(name)
-        lean = (self._lean(name, contract),) if choice != "compat" or not self.compat else ()
+        lean = (self.lean(name, contract),) if choice != "compat" or not self.compat else ()
         return lean + (self.compat if choice != "lean" else ())
 
-    def _lean(self, name: str, contract: Contract) -> Points:
+    def lean(self, name: str, contract: Contract) -> Points:
+        """The default mapping."""
         skipped = {self.time, *self.tags, *(column for column, kind in contract.loaded.items() if kind == "json")}
         fields = {column: column for column in (*contract.key, *contract.compared) if column not in skipped}
         return Points(name, {tag: tag for tag in self.tags}, {**fields, **self.extra}, self.time, spread=self.spread)
