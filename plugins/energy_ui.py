@@ -1,4 +1,4 @@
-"""The one file that Airflow's plugin loader executes; everything else below plugins/ is a library (see .airflowignore)."""
+"""The one file that Airflow's plugin loader executes; all else below plugins/ is a library (see .airflowignore)."""
 
 from __future__ import annotations
 

@@ -135,8 +135,8 @@ class _Loading:
         values = {"retrieved_at": "2024-12-01", "job_id": 1}
         for name, value in values.items():
             merging = merging.replace(f"%({name})s", f"'{value}'")
-        (self._folder / "limit.sql").write_text(
-            f"BEGIN; CREATE TEMPORARY TABLE stage ON COMMIT DROP AS SELECT {columns} FROM ready LIMIT 0;\n"
+        (self._folder / "limit.sql").write_text(  # our own catalogue's names and a folder of our own
+            f"BEGIN; CREATE TEMPORARY TABLE stage ON COMMIT DROP AS SELECT {columns} FROM ready LIMIT 0;\n"  # noqa: S608
             f"\\copy stage from '{self._folder / 'ready.csv'}' csv\n{merging};\nCOMMIT;\n"
         )
 

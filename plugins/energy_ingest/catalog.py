@@ -28,7 +28,8 @@ _day = timedelta(days=1)
 class Upstream:
     """One upstream service: its module in `sources/`, Airflow connection, address and limits.
 
-    `health` is a path that answers quickly and costs the source nothing, empty where none is known; `pause` are the seconds to wait after a 429
+    `health` is a path that answers quickly and costs the source nothing, empty where none is known;
+    `pause` are the seconds to wait after a 429
     that names none.
     """
 

@@ -96,7 +96,7 @@ class Away:
 
 @pytest.fixture(scope="module")
 def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_up: list[date]) -> Iterator[Away]:
-    """Scheduler and DAG processor are killed in the middle of a load and come back days later, to a troubled upstream."""
+    """Scheduler and DAG processor are killed in mid-load and come back days later, to a troubled upstream."""
     days, queued_days = dates(date(2024, 6, 21), date(2024, 6, 24)), dates(date(2024, 6, 25), date(2024, 6, 26))
     records, twin = Warehouse(warehouse_urls["energy_owner"]), Twin(stack.twin_url)
     scheduler, processor = (psutil.Process(int(stack.processes[n]["pid"])) for n in ("scheduler", "dag-processor"))

@@ -37,7 +37,7 @@ def _upstream(upstream: catalog.Upstream) -> Check:
     except Exception as error:  # whatever Airflow makes of a malformed connection, or its absence
         return Check(name, "failed", f"{type(error).__name__}: {error}", f"correct the connection {upstream.conn_id}")
     # where no path for this is known, any answer of the host says that it is there
-    well = status == requests.codes.ok or (not upstream.health and status < requests.codes.server_error)
+    well = status == requests.codes.ok or (not upstream.health and status < 500)
     return Check(name, "ok" if well else "warning", f"{hook.base_url} answers with {status}", None if well else fix)
 
 
