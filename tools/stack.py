@@ -355,10 +355,11 @@ class Stack:
 
     def _end(self, grace: float, *names: str) -> None:
         members = [process for name in names for process in self._session(name)]
-        for process in filter(None, map(self._process, names)):
+        leaders = list(filter(None, map(self._process, names)))
+        for process in leaders:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
-        psutil.wait_procs(members, timeout=grace)
+        psutil.wait_procs(members, timeout=grace if leaders else 0)  # workers whose scheduler died wait for ever
         stubborn = [process for name in names for process in self._session(name)]
         for process in stubborn:
             with suppress(psutil.NoSuchProcess):
