@@ -23,17 +23,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from energy_ingest import catalog
-from energy_ingest.loading import database, schema
+from energy_ingest.loading import database
 from energy_ingest.loading.influx_client import Target
-from tools import made_up, postgres
 from tools.bootstrap import ROOT
-from tools.smoke_influx import count_by_influxql
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from energy_ingest.loading.influx import Projector
     from energy_ingest.loading.influx_client import Batch
 
@@ -61,11 +58,16 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         return _worker(arguments.worker)
+    from rich.console import Console  # not in the worker: its memory is measured
+
     sys.exit(0 if bench(arguments.rounds, Console(width=None if sys.stdout.isatty() else 120)) else 1)
 
 
 def bench(rounds: int, console: Console) -> bool:
     """Measure and print; whether the targets are met."""
+    from energy_ingest.loading import schema
+    from tools import made_up, postgres
+
     measured: dict[str, list[Figures]] = {"ready payload": [], "ours": []}
     with postgres.temporary(durable=True) as server:
         schema.migrate(server.dsn)
@@ -78,6 +80,8 @@ def bench(rounds: int, console: Console) -> bool:
 
 def _run(which: str, dsn: str) -> Figures:
     """One measurement in a process of its own, against an empty server."""
+    from tools.smoke_influx import count_by_influxql
+
     with closing(database.connect(dsn)) as connection:
         connection.execute("UPDATE ledger.import_job SET influx_pending = true")
         connection.execute("CHECKPOINT")
@@ -144,6 +148,8 @@ def peak_mb() -> float:
 
 
 def _report(measured: dict[str, list[Figures]], console: Console) -> bool:
+    from rich.table import Table
+
     table = Table("project", title=f"a whole-market day to InfluxDB, median of {len(measured['ours'])}")
     for name in ("points/s", "wall s", "client CPU s", "peak MB", "x ready payload"):
         table.add_column(name, justify="right")
