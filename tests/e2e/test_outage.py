@@ -117,8 +117,8 @@ def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_
 
 
 def _disturb(twin: Twin) -> None:
-    """The first requests find nobody, and each day of two datasets has a trouble of its own, once."""
-    twin.add_fault("down", count=4)
+    """One window finds nobody for as long as a task asks, and each day of two datasets has a trouble of its own, once."""
+    twin.add_fault("down", dataset="DISEBSP", date=f"{MISSED[0]}", count=4)
     for day, fault in FAULTS.items():
         for dataset in ("DISEBSP", "MID"):
             twin.add_fault(fault, dataset=dataset, date=f"{day}", count=1)
