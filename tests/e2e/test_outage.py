@@ -117,7 +117,7 @@ def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_
 
 
 def _disturb(twin: Twin) -> None:
-    """One window finds nobody for as long as a task asks, and each day of two datasets has a trouble of its own, once."""
+    """One window finds nobody as long as a task asks; each day of two datasets has a trouble of its own, once."""
     twin.add_fault("down", dataset="DISEBSP", date=f"{MISSED[0]}", count=4)
     for day, fault in FAULTS.items():
         for dataset in ("DISEBSP", "MID"):
