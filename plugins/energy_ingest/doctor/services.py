@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ import requests
 
 from energy_ingest import catalog, settings
 from energy_ingest.doctor.report import Check, Report
-from energy_ingest.errors import Misconfigured
+from energy_ingest.errors import Misconfigured, Retryable
 
 TIMEOUT: Final = 10.0
 """Seconds; who is slower is as good as down."""
@@ -44,6 +45,27 @@ def _upstream(upstream: catalog.Upstream) -> Check:
 def _status(session: requests.Session, url: str) -> int:
     with session.get(url, timeout=TIMEOUT, stream=True, allow_redirects=False) as response:
         return response.status_code
+
+
+def influxdb(_: Report) -> Iterator[Check]:
+    """Whether points could be written to InfluxDB, without writing any; that there is none is well, too."""
+    from energy_ingest.loading.influx_client import Influx, target_from_environment
+
+    target = target_from_environment()
+    with suppress(ImportError):  # where Airflow is installed, its connection comes first
+        from energy_ingest.hooks.influxdb import InfluxDBHook
+
+        target = InfluxDBHook().target()
+    if target is None:
+        yield Check("influxdb", "ok", "none is configured; how to have one that follows: docs/influxdb.md")
+        return
+    try:
+        with closing(Influx(target, attempts=1)) as influx:
+            influx.check()
+    except Retryable as error:
+        yield Check("influxdb", "warning", str(error), "start it; what it lacks waits in the ledger")
+    else:
+        yield Check("influxdb", "ok", f"{target} takes points")
 
 
 def airflow(report: Report) -> Iterator[Check]:

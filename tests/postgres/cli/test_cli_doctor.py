@@ -60,7 +60,7 @@ def upstreams_at(url: str) -> dict[str, str]:
 
 def doctor(urls: dict[str, str], home: Path, **env: str) -> tuple[int, dict[str, Any]]:
     """The command in a process of its own: exit code and JSON."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ENERGY", "WAREHOUSE"))}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ENERGY", "INFLUXDB", "WAREHOUSE"))}
     environment = {
         **clean,
         "PYTHONPATH": str(ROOT / "plugins"),
@@ -87,7 +87,7 @@ def test_a_healthy_installation(warehouse: dict[str, str], tmp_path: Path) -> No
             *("environment", "settings", "warehouse", "clock", "schema", "rights", "owner"),
             *(f"pacing of {upstream.name}" for upstream in catalog.upstreams()),
             *(f"upstream {upstream.name}" for upstream in catalog.upstreams()),
-            *("archive", "airflow", "pool default_pool"),
+            *("archive", "influxdb", "airflow", "pool default_pool"),
         ],
         "ok",
     )
