@@ -203,7 +203,7 @@ def test_whatever_happens(new_warehouse: Any, monkeypatch: pytest.MonkeyPatch):
     run_state_machine_as_test(
         Warehouse,
         settings=settings(
-            max_examples=12,
+            max_examples=10,
             stateful_step_count=15,
             derandomize=True,
             database=None,

@@ -35,6 +35,12 @@ def empty(pg_server: postgres.Server) -> Iterator[str]:
         admin.execute("DROP DATABASE empty WITH (FORCE)")
 
 
+@pytest.fixture
+def template_url(warehouse_template: dict[str, str]) -> str:
+    """What every test's warehouse is a clone of, as its loader: to be looked at only."""
+    return warehouse_template["energy_loader"]
+
+
 def dump(url: str) -> list[tuple[Any, ...]]:
     """Tables, columns, constraints, indexes, functions, triggers: all that makes up the schema."""
     return ask(
@@ -165,32 +171,32 @@ def columns_of(url: str, table: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_a_datasets_table_holds_its_contract(warehouse_url: str, dataset: Dataset):
+def test_a_datasets_table_holds_its_contract(template_url: str, dataset: Dataset):
     types = {name: SQL_TYPES[kind].split(" COLLATE")[0] for name, kind in dataset.contract.loaded.items()}
     expected = {name: TYPE_NAMES.get(kind, kind) for name, kind in types.items()}
     ours = {"recorded_from": "timestamp with time zone", "job_id": "bigint"}
-    assert columns_of(warehouse_url, dataset.table) == expected | ours
+    assert columns_of(template_url, dataset.table) == expected | ours
     key = """SELECT array_agg(attname::text ORDER BY array_position(indkey::int2[], attnum))
         FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey)
         WHERE indrelid = %s::regclass AND indisprimary"""
-    assert tuple(one(warehouse_url, key, f"energy.{dataset.table}")) == dataset.contract.key
+    assert tuple(one(template_url, key, f"energy.{dataset.table}")) == dataset.contract.key
     # what the source may leave out, the table must take
     required = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND attnotnull"
-    not_null = {name for (name,) in ask(warehouse_url, required, f"energy.{dataset.table}")}
+    not_null = {name for (name,) in ask(template_url, required, f"energy.{dataset.table}")}
     nullable = {column.name for column in dataset.contract.columns if column.nullable or column.optional}
     assert not_null & nullable == set()
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=DATASETS)
-def test_history_has_the_columns_of_the_table(warehouse_url: str, dataset: Dataset):
-    current = columns_of(warehouse_url, dataset.table)
-    history = columns_of(warehouse_url, f"{dataset.table}_revision")
+def test_history_has_the_columns_of_the_table(template_url: str, dataset: Dataset):
+    current = columns_of(template_url, dataset.table)
+    history = columns_of(template_url, f"{dataset.table}_revision")
     assert history == current | {"recorded_to": "timestamp with time zone", "superseded_by": "bigint"}
-    versions = columns_of(warehouse_url, f"{dataset.table}_versions")
+    versions = columns_of(template_url, f"{dataset.table}_versions")
     added = {"version_id", "is_current", "valid_from", "valid_to", "source_system"}
     assert set(versions) == set(current) - {"recorded_from"} | added
     as_of = f"SELECT * FROM energy.{dataset.table}_as_of(now()) LIMIT 0"
-    with connect(warehouse_url) as connection:
+    with connect(template_url) as connection:
         described = connection.execute(as_of).description or []
     assert {column.name for column in described} == set(current)
 
@@ -238,8 +244,8 @@ FORBIDDEN_TO_THE_LOADER = [
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN_TO_THE_LOADER)
-def test_the_loader_may_not(warehouse_url: str, statement: str):
-    with connect(warehouse_url) as loader_connection, pytest.raises(errors.InsufficientPrivilege):
+def test_the_loader_may_not(template_url: str, statement: str):
+    with connect(template_url) as loader_connection, pytest.raises(errors.InsufficientPrivilege):
         loader_connection.execute(statement)
 
 
@@ -248,8 +254,9 @@ READABLE += ["ledger.window", "ledger.import_job", "ledger.quarantine", "ledger.
 READABLE += ["energy.elexon_b1610_as_of(now())"]
 
 
-def test_the_reader_reads_everything_and_writes_nothing(reader_url: str):
+def test_the_reader_reads_everything_and_writes_nothing(warehouse_template: dict[str, str]):
     tables = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('energy', 'ledger')"
+    reader_url = warehouse_template["energy_reader"]
     names = {name for (name,) in ask(reader_url, tables)}
     with connect(reader_url) as reader:
         for relation in {*names, *READABLE}:
