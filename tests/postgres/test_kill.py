@@ -282,6 +282,19 @@ def test_the_server_restarts(mortal: tuple[postgres.Server, str], tmp_path: Path
     audit(url, expected=windows)
 
 
+def test_a_standby_is_waited_for(warehouse_url: str, owner_url: str, tmp_path: Path):
+    """After a fail-over the address may lead to the wrong server for a while; no answer is to blame."""
+    windows, read_only = days(DAY, 5), "ALTER DATABASE {} SET default_transaction_read_only = {}"
+    with connect(owner_url) as owner:
+        owner.execute(read_only.format(owner.info.dbname, "on"))
+        summary = loader(warehouse_url, Feed(), tmp_path).load(windows)
+        assert {type(error) for error in summary.failed.values()} == {Retryable}
+        assert (len(summary.failed), summary.left) == (GIVE_UP_AFTER, 5 - GIVE_UP_AFTER)
+        owner.execute(read_only.format(owner.info.dbname, "off"))
+    load(warehouse_url, Feed(), tmp_path, windows)
+    audit(warehouse_url, expected=windows)
+
+
 def test_a_server_that_is_away_ends_the_load_in_order(mortal: tuple[postgres.Server, str], tmp_path: Path):
     server, url = mortal
     windows, feed = days(DAY + timedelta(days=10 * next(_numbers)), 9), Feed()

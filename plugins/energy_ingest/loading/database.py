@@ -109,7 +109,7 @@ def typed_errors() -> Iterator[None]:
 
     Raises:
         SchemaMissing, Misconfigured: schema or rights are missing.
-        Retryable: the connection broke, the server shut down, a lock was not had in time.
+        Retryable: the connection broke, the server shut down or is a standby, a lock was not had in time.
         Rejected: the server refuses the rows themselves.
     """
     try:
@@ -122,7 +122,7 @@ def typed_errors() -> Iterator[None]:
         raise Misconfigured(
             f"{_first_line(error)}: grant the role energy_loader to this user, see docs/operations.md"
         ) from error
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction) as error:
         raise Retryable(f"the warehouse broke off: {_first_line(error)}") from error
     except psycopg.Error as error:
         raise Rejected(f"the warehouse refused the rows: {_first_line(error)}; the answer is in the archive") from error
