@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from energy_ingest.errors import IngestError, Misconfigured, Rejected, Retryable
+from energy_ingest.errors import IngestError, Misconfigured, Retryable
 from energy_ingest.loading.influx_client import (
     Batch,
     Influx,
@@ -174,12 +174,12 @@ def test_no_such_organization(double: InfluxDouble, connect_influx: Callable[...
 
 def test_this_is_no_influxdb_2(state: State, influx: Influx):
     state.faults.append(Fault(page=(405, "what?")))
-    fails(influx, Rejected, "405: what.: the request itself is refused; check that bucket .* is an InfluxDB 2.7")
+    fails(influx, Misconfigured, r"405: what\?: check that bucket .* is an InfluxDB 2\.7, and what stands before it")
 
 
 def test_redirects_are_not_followed(state: State, influx: Influx):
     state.faults.append(Fault(page=(302, "elsewhere")))
-    fails(influx, Rejected, "302")
+    fails(influx, Misconfigured, "302")
 
 
 @pytest.mark.parametrize("missing", ["INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB_BUCKET"])

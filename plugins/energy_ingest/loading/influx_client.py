@@ -23,7 +23,7 @@ from influxdb_client.service.delete_service import DeleteService
 from influxdb_client.service.write_service import WriteService
 from isal import igzip
 
-from energy_ingest.errors import IngestError, Misconfigured, Rejected, Retryable
+from energy_ingest.errors import IngestError, Misconfigured, Retryable
 from energy_ingest.loading.line_protocol import PRECISION, stored_tag
 from energy_ingest.retrying import retry_after, retrying
 
@@ -213,7 +213,7 @@ class Influx:
             case 408 | 429 | 500 | 502 | 503 | 504:
                 return Retryable(f"{what}; it is asked again", retry_after(error.retry_after))
             case _:
-                return Rejected(f"{what}: the request itself is refused; check that {self.target} is an InfluxDB 2.7")
+                return Misconfigured(f"{what}: check that {self.target} is an InfluxDB 2.7, and what stands before it")
 
 
 def is_outside_retention(reason: str) -> bool:
