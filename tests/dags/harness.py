@@ -106,7 +106,7 @@ def _recording(execute: Callable[..., Any], errors: list[BaseException]) -> Call
         try:
             return execute(*given, **named)
         except Exception as error:
-            if type(error).__name__ != "DownstreamTasksSkipped":  # which is a success
+            if type(error).__name__ not in ("DownstreamTasksSkipped", "AirflowSkipException"):  # neither is a failure
                 errors.append(error)
             raise
 
