@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from include.twin.client import Twin
-from tests.e2e.driver import NAMES, RANGE, SETTINGS, Airflow, Warehouse
+from tests.e2e.driver import NAMES, RANGE, SETTINGS, Airflow, Warehouse, own_ports
 from tools import postgres
 from tools.stack import Stack
 
@@ -51,6 +51,7 @@ def warehouse_urls(_own_settings: None) -> Iterator[dict[str, str]]:
 def stack(tmp_path_factory: pytest.TempPathFactory, warehouse_urls: dict[str, str]) -> Iterator[Stack]:
     """The stack, healthy, with all DAGs paused."""
     stack = Stack(tmp_path_factory.mktemp("e2e") / "stack", settings=SETTINGS)
+    stack.ports = own_ports()
     try:
         stack.start()
         yield stack

@@ -25,7 +25,8 @@ from energy_ingest.loading.ingest import Loader
 from energy_ingest.loading.ledger import Run
 from energy_ingest.sources import Answer, Request
 from energy_ingest.windows import EXPLAINED
-from tools.stack import BIN, ROOT, Stack
+from tools.postgres import free_port
+from tools.stack import BIN, PREFERRED_PORTS, ROOT, Stack
 
 T = TypeVar("T")
 
@@ -67,6 +68,11 @@ def eventually(look: Callable[[], T], accept: Callable[[T], object], what: str, 
 def dates(first: date, last: date) -> list[date]:
     """First to last, both inclusive."""
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def own_ports() -> dict[str, int]:
+    """Ports for a stack that nobody else prefers."""
+    return {name: free_port() for name in PREFERRED_PORTS}
 
 
 class Airflow:
@@ -267,4 +273,4 @@ def run_tool(module: str, *arguments: str, env: Mapping[str, str]) -> subprocess
     """`python -m tools.<module>`, as make runs it."""
     command = [str(BIN / "python"), "-m", f"tools.{module}", *arguments]
     environment = {**env, "PYTHONPATH": str(ROOT / "plugins")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=540)

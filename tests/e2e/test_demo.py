@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.driver import NAMES, run_tool
+from tests.e2e.driver import NAMES, own_ports, run_tool
+from tools.postgres import write_private
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a stack that is gone after the test."""
+    folder = tmp_path / "stack"
+    folder.mkdir()
+    write_private(folder / "state.json", json.dumps({"ports": own_ports()}))
     own_warehouse = dict.fromkeys(("WAREHOUSE_URL", "WAREHOUSE_OWNER_URL", "WAREHOUSE_READER_URL"), "")  # as in no .env
-    env = {**os.environ, **own_warehouse, "ENERGY_STACK": str(tmp_path / "stack")}
+    env = {**os.environ, **own_warehouse, "ENERGY_STACK": str(folder)}
     yield env
     assert run_tool("stack", "clean", env=env).returncode == 0
-    assert not (tmp_path / "stack").exists()
+    assert not folder.exists()
 
 
 def test_demo_fills_every_window_and_loads_nothing_twice(env: dict[str, str]) -> None:
