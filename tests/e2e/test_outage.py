@@ -101,18 +101,22 @@ def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_
     days, queued_days = dates(date(2024, 6, 21), date(2024, 6, 24)), dates(date(2024, 6, 25), date(2024, 6, 26))
     records, scheduler = Warehouse(warehouse_urls["energy_owner"]), int(stack.processes["scheduler"]["pid"])
     with stopped_at(records, days[1]):
-        run_id = start(airflow, days)
+        interrupted = start(airflow, days)
         reach(records, days[1])
         left = psutil.Process(scheduler).children(recursive=True)
         os.kill(scheduler, signal.SIGKILL)
-        queued_run_id = start(airflow, queued_days)
+        queued = start(airflow, queued_days)
         airflow.pause(*NAMES)
         stack.settings = {**SETTINGS, "ENERGY_UNTIL": f"{MISSED[-1]}"}
         stack.start()
     twin = Twin(stack.twin_url)
     _disturb(twin)
     airflow.unpause(*(dataset.name for dataset in DISTURBED))
-    yield Away(days, run_id, queued_days, queued_run_id, left)
+    for dataset in DISTURBED:
+        airflow.finish_all(dataset.name, "scheduled", MISSED)
+    for run_id in (interrupted, queued):
+        airflow.finish(DAG, run_id)
+    yield Away(days, interrupted, queued_days, queued, left)
     twin.clear_faults()
 
 
