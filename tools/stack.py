@@ -362,7 +362,7 @@ class Stack:
 
     def _end(self, grace: float, *names: str) -> None:
         members = [process for name in names for process in self._session(name)]
-        leaders = list(filter(None, map(self._process, names)))
+        leaders = [process for name in names if self.is_alive(name) and (process := self._process(name))]
         for process in leaders:
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
