@@ -24,12 +24,17 @@ def pg_server() -> Iterator[postgres.Server]:
 
 
 @pytest.fixture(scope="session")
-def warehouse_template(pg_server: postgres.Server) -> dict[str, str]:
+def role_passwords() -> dict[str, str]:
+    """A server knows a role once, whatever its databases: all warehouses of `pg_server` are made with these."""
+    return {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES}
+
+
+@pytest.fixture(scope="session")
+def warehouse_template(pg_server: postgres.Server, role_passwords: dict[str, str]) -> dict[str, str]:
     """A migrated database to clone: the URL of each role (energy_owner, energy_loader, energy_reader)."""
     from energy_ingest.loading import schema  # SQLAlchemy and Alembic take a second, which pure tests need not wait for
 
-    passwords = {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES}
-    urls = postgres.create_warehouse(pg_server, passwords, "warehouse_template")
+    urls = postgres.create_warehouse(pg_server, role_passwords, "warehouse_template")
     schema.migrate(urls["energy_owner"])
     return urls
 

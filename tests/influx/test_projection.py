@@ -705,20 +705,17 @@ def test_progress_is_told(load, warehouse_url: str, influx: Influx, monkeypatch)
     assert told[0] == "0/2 windows, 20 points" and told[-1] == "2/2 windows, 96 points" and len(told) == 8
 
 
-def test_what_was_loaded_before_there_was_a_projection_waits(pg_server, tmp_path: Path):
+def test_what_was_loaded_before_there_was_a_projection_waits(pg_server, role_passwords, tmp_path: Path):
     """The migration marks it."""
     from alembic import command
 
     from energy_ingest.loading import schema
     from tools import postgres
 
-    passwords = {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES}
-    url = postgres.create_warehouse(pg_server, passwords, f"before_{tmp_path.name}")["energy_owner"]
-    schema.migrate(url)
     upgrade = command.upgrade
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0002"))
-        other = postgres.create_warehouse(pg_server, passwords, f"old_{tmp_path.name}")["energy_owner"]
+        other = postgres.create_warehouse(pg_server, role_passwords, f"old_{tmp_path.name}")["energy_owner"]
         schema.migrate(other)
     job = (
         "INSERT INTO ledger.import_job (dataset, import_type, scope, window_start, window_label, status, total_rows,"

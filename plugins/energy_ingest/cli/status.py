@@ -91,7 +91,7 @@ def plan(
 
 def _coverage(names: list[str] | None, first: str | None, last: str | None) -> list[Coverage]:
     from energy_ingest.loading.coverage import coverage as coverage_of
-    from energy_ingest.loading.ledger import states
+    from energy_ingest.loading.coverage import ever_tried
 
     now = utc_now()
     span, datasets = options.span(first, last, now), options.chosen(names)
@@ -101,7 +101,7 @@ def _coverage(names: list[str] | None, first: str | None, last: str | None) -> l
             for item in datasets
             for scope in item.scopes()
             # what is shipped switched off counts from its first load on, or when it is named
-            if names or not item.on_request or states(connection, item, scope)
+            if names or not item.on_request or ever_tried(connection, item, scope)
         ]
 
 

@@ -101,6 +101,14 @@ def coverage(
     return assess(dataset, scope.name, expected, known, now)
 
 
+def ever_tried(connection: psycopg.Connection, dataset: Dataset, scope: Scope) -> bool:
+    """Whether any window of the dataset was ever asked for in this scope."""
+    known = "SELECT EXISTS (SELECT FROM ledger.window WHERE dataset = %s AND scope = %s)"
+    with database.typed_errors():
+        row = connection.execute(known, [dataset.name, scope.name]).fetchone()
+    return row == (True,)
+
+
 def assess(dataset: Dataset, scope: str, expected: Iterable[Window], known: Iterable[Known], now: datetime) -> Coverage:
     """Hold what is expected against what the ledger knows; pure."""
     ledger, explained = {item.window.start: item for item in known}, Counter[str]()

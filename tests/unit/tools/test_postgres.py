@@ -12,10 +12,10 @@ from tools import postgres
 
 
 @pytest.fixture(scope="module")
-def warehouse(pg_server):
-    passwords = {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES}
-    postgres.create_warehouse(pg_server, dict.fromkeys(passwords, "an-older-one"), name="roles")
-    yield postgres.create_warehouse(pg_server, passwords, name="roles")  # again: same roles, new passwords
+def warehouse(pg_server, role_passwords):
+    older = dict.fromkeys(role_passwords, "an-older-one")
+    postgres.create_warehouse(pg_server, older, name="roles")
+    yield postgres.create_warehouse(pg_server, role_passwords, name="roles")  # again: same roles, new passwords
     with psycopg.connect(pg_server.dsn, autocommit=True) as connection:
         connection.execute("DROP DATABASE roles WITH (FORCE)")
 
