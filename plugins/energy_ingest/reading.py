@@ -168,7 +168,7 @@ def _require_fields(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> No
         hint = f" New fields in the answer: {', '.join(unknown)}; renamed?" if unknown else ""
         raise Rejected(
             f"the answer has no field {', '.join(missing)}.{hint} Nothing was loaded; if the source renamed a field, "
-            "change `source` of that column in catalog.py and replay the archived answer"
+            "change `source` of that column in catalog/ and replay the archived answer"
         )
 
 

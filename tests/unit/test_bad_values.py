@@ -215,7 +215,7 @@ def test_a_field_that_no_row_has_stops_the_load_and_is_named(field):
         read(B1610, body(rows), DAY)
     assert str(refusal.value) == (
         f"the answer has no field {field}. New fields in the answer: newName; renamed? Nothing was loaded; if the "
-        "source renamed a field, change `source` of that column in catalog.py and replay the archived answer"
+        "source renamed a field, change `source` of that column in catalog/ and replay the archived answer"
     )
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from energy_ingest import settings
 from energy_ingest.calendars import HalfHours, Postings, ending_in, within
-from energy_ingest.catalog import NATIONAL_GAS_QUALITY, TRANSWESTERN_CAPACITY, cycles_that_count
+from energy_ingest.catalog import NATIONAL_GAS_QUALITY, TRANSWESTERN_CAPACITY
+from energy_ingest.catalog.energy_transfer import cycles_that_count
 from energy_ingest.clock import CENTRAL
 from energy_ingest.errors import Misconfigured
 

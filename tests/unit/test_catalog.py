@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_ingest import catalog, settings
-from energy_ingest.catalog import B1610, DATASETS, SYSTEM_PRICES, units_scope
+from energy_ingest.catalog import B1610, DATASETS, SYSTEM_PRICES
+from energy_ingest.catalog.elexon import units_scope
 from energy_ingest.contracts import SQL_TYPES, Column, Contract
 from energy_ingest.errors import Misconfigured
 from energy_ingest.loading.ingest import split
@@ -102,6 +103,8 @@ def test_all_is_the_whole_market_and_nothing_is_not():
     assert units_scope(("all",)) == Scope("all")
     with pytest.raises(Misconfigured, match="no BM unit is named: list some in ENERGY_ELEXON_BM_UNITS, or `all`"):
         units_scope(())
+    with pytest.raises(Misconfigured, match="names both `all` and single BM units"):
+        units_scope(("all", "T_A-1"))
 
 
 def test_the_whole_market_is_asked_for_day_by_day():

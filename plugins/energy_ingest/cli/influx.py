@@ -77,7 +77,7 @@ def rebuild(dataset: OneDataset, first: First, last: Last) -> None:
 def _projected(names: list[str] | None) -> list[catalog.Dataset]:
     found = [item for item in options.chosen(names) if item.influx]
     if not found:
-        raise Misconfigured(f"{', '.join(names or [])} has no place in InfluxDB: give it one in catalog.py")
+        raise Misconfigured(f"{', '.join(names or [])} has no place in InfluxDB: give it one in catalog/")
     return found
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from energy_ingest import catalog, clock, settings, windows
+from energy_ingest.catalog.elexon import units_scope
 from energy_ingest.errors import Misconfigured
 from energy_ingest.sources import Scope
 
@@ -76,7 +77,7 @@ def scopes(dataset: catalog.Dataset, units: str | None) -> tuple[Scope, ...]:
         return dataset.scopes()
     if not dataset.member_param:
         raise Misconfigured(f"{dataset.name} has no BM units: leave --units out")
-    return (catalog.units_scope(tuple(unit.strip() for unit in units.split(",") if unit.strip())),)
+    return (units_scope(tuple(unit.strip() for unit in units.split(",") if unit.strip())),)
 
 
 def connect() -> Connect:

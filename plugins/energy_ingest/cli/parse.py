@@ -36,12 +36,12 @@ CHUNK: Final = 2**20
 
 FIXES: Final = {
     "is not a half hour": "ask for the window that holds it (--from, --to); a settlement date has 46, 48 or 50 periods",
-    "is not": "if the source's new form is right, change `kind` of {column} in catalog.py; else tell the source",
-    "is missing": "if the source may leave it out, set `nullable=True` for {column} in catalog.py",
-    "is outside": "if the value is right, widen `low` and `high` of {column} in catalog.py",
+    "is not": "if the source's new form is right, change `kind` of {column} in catalog/; else tell the source",
+    "is missing": "if the source may leave it out, set `nullable=True` for {column} in catalog/",
+    "is outside": "if the value is right, widen `low` and `high` of {column} in catalog/",
     "contradicts": "compare it with the UTC {stamp} of the half hour; the source shifted its stamps or its periods",
     "was not asked for": "add it to ENERGY_ELEXON_BM_UNITS or --units, or use `all`",
-    "": "look at the row in the file; if the source's form is right, the contract in catalog.py must follow",
+    "": "look at the row in the file; if the source's form is right, the contract in catalog/ must follow",
 }
 """What to do, by how the reason begins; the first that fits."""
 

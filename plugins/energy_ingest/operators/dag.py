@@ -11,7 +11,8 @@ from airflow.timetables import trigger
 from airflow.timetables.base import Timetable
 from airflow.timetables.interval import CronDataIntervalTimetable
 
-from energy_ingest import catalog, clock, settings
+from energy_ingest import clock, settings
+from energy_ingest.catalog.energy_transfer import cycles_that_count
 from energy_ingest.operators.timetable import BoundedTimetable
 
 _CRON: Final = "0 2 * * *"
@@ -71,7 +72,7 @@ def postings() -> Timetable:
 
     Airflow 2.11 has one cron only: it covers all these times and a few more, at which a run finds nothing to do.
     """
-    times = [cycle.posted_at for cycle in clock.NOMINATION_CYCLES if cycle.code in catalog.cycles_that_count()]
+    times = [cycle.posted_at for cycle in clock.NOMINATION_CYCLES if cycle.code in cycles_that_count()]
     minutes, hours = (",".join(map(str, sorted(part))) for part in ({t.minute for t in times}, {t.hour for t in times}))
     covering = f"{minutes} {hours} * * *"
     if settings.UNTIL.get():

@@ -100,7 +100,7 @@ def _require_header(header: Sequence[str], names: Sequence[str]) -> None:
         new = [name for name in header if name not in names]
         raise Rejected(
             f"the header is not the known one (missing: {', '.join(gone) or 'none'}; new: {', '.join(new) or 'none'}; "
-            "or another order). Nothing was loaded; if it is right, change the columns in catalog.py and replay it"
+            "or another order). Nothing was loaded; if it is right, change the columns in catalog/ and replay it"
         )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from energy_ingest import clock, reading, settings
-from energy_ingest.catalog import is_live
+from energy_ingest.catalog.national_gas import is_live
 from energy_ingest.errors import Misconfigured, Rejected
 from energy_ingest.reading import Checked
 from energy_ingest.sources import Request, Scope
@@ -67,7 +67,7 @@ def parse(
     if own and not any(name in row for row in own for name in METRICS):
         raise Rejected(
             f"the answer has none of the metrics {', '.join(METRICS)}, but {', '.join(unknown) or 'nothing'}: renamed? "
-            "If so, change `source` of the columns in catalog.py and METRICS in sources/national_gas.py"
+            "If so, change `source` of the columns in catalog/ and METRICS in sources/national_gas.py"
         )
     for row in own:
         del row["start"], row["unknown"]

@@ -119,7 +119,7 @@ def test_every_flaw_names_row_column_value_and_fix(parse: Parse) -> None:
             "column": "price_gbp_per_mwh",
             "value": "n/a",
             "reason": "is not a number",
-            "fix": "if the source's new form is right, change `kind` of price_gbp_per_mwh in catalog.py; "
+            "fix": "if the source's new form is right, change `kind` of price_gbp_per_mwh in catalog/; "
             "else tell the source",
         },
         {
@@ -127,14 +127,14 @@ def test_every_flaw_names_row_column_value_and_fix(parse: Parse) -> None:
             "column": "volume_mwh",
             "value": None,
             "reason": "is missing",
-            "fix": "if the source may leave it out, set `nullable=True` for volume_mwh in catalog.py",
+            "fix": "if the source may leave it out, set `nullable=True` for volume_mwh in catalog/",
         },
         {
             "row": 12,
             "column": "volume_mwh",
             "value": "-1",
             "reason": "is outside 0 to 1e+06",
-            "fix": "if the value is right, widen `low` and `high` of volume_mwh in catalog.py",
+            "fix": "if the value is right, widen `low` and `high` of volume_mwh in catalog/",
         },
         {
             "row": 21,
@@ -236,7 +236,7 @@ def test_the_same_as_text(tmp_path: Path) -> None:
         "window      expected  actual\n"
         "2024-10-27       100      99\n"
         "row 4, price_gbp_per_mwh: 'n/a' is not a number\n"
-        "    fix: if the source's new form is right, change `kind` of price_gbp_per_mwh in catalog.py; "
+        "    fix: if the source's new form is right, change `kind` of price_gbp_per_mwh in catalog/; "
         "else tell the source\n"
     )
 
