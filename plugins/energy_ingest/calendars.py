@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Bounds: TypeAlias = Mapping[str, tuple[date | datetime | str, date | datetime | str]]
 """Column to lowest and highest value, both inclusive: a window's rows lie within all of them. Time comes first."""
 
+AFTER_MIDNIGHT: Final = time(2)
+"""UK clock time at which schedules load the settlement date that has ended: the DAGs' cron has it from here."""
+
 
 class Calendar(Protocol):
     """Which windows a dataset has."""
@@ -26,6 +29,9 @@ class Calendar(Protocol):
 
     def bounds(self, window: Window) -> Bounds:
         """Where the window's rows are."""
+
+    def scheduled_at(self, window: Window) -> datetime:
+        """When the run that owns the window starts; before, nobody can have loaded it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,10 @@ class SettlementDays:
     def bounds(self, window: Window) -> Bounds:
         """Rows of that settlement date."""
         return {self.column: (window.label, window.label)}
+
+    def scheduled_at(self, window: Window) -> datetime:
+        """In the night after."""
+        return clock.local_instant(window.label + clock.ONE_DAY, AFTER_MIDNIGHT, clock.LONDON)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,10 @@ class HalfHours:
     def bounds(self, window: Window) -> Bounds:
         """Rows stamped in that half hour."""
         return {self.column: (window.start, window.end - timedelta.resolution)}
+
+    def scheduled_at(self, window: Window) -> datetime:
+        """As soon as it is over."""
+        return window.end
 
 
 @dataclass(frozen=True)
@@ -85,6 +99,10 @@ class Postings:
         """Rows of that gas day and cycle."""
         return {"gas_day": (window.label, window.label), "nomination_cycle": (window.part, window.part)}
 
+    def scheduled_at(self, window: Window) -> datetime:
+        """When it is due to be posted."""
+        return window.end
+
 
 SETTLEMENT_DAYS: Final = SettlementDays()
 
@@ -97,9 +115,9 @@ def ending_in(calendar: Calendar, start: datetime, end: datetime) -> list[Window
 
 
 def scheduled(calendar: Calendar, first: date, last: date | None, now: datetime) -> list[Window]:
-    """The windows labelled first to last (None: for ever) that have ended by now."""
+    """The windows labelled first to last (None: for ever) whose runs have started by now."""
     ahead = now.date() + timedelta(days=2)
-    return sorted(w for w in calendar.windows(first, min(last or ahead, ahead)) if w.end <= now)
+    return sorted(w for w in calendar.windows(first, min(last or ahead, ahead)) if calendar.scheduled_at(w) <= now)
 
 
 def within(bounds: Bounds) -> pl.Expr:

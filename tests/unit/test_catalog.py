@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from energy_ingest import catalog, settings
-from energy_ingest.catalog import B1610, DATASETS, SYSTEM_PRICES
+from energy_ingest.catalog import B1610, DATASETS, NATIONAL_GAS_QUALITY, SYSTEM_PRICES, TRANSWESTERN_CAPACITY
 from energy_ingest.catalog.elexon import units_scope
 from energy_ingest.contracts import SQL_TYPES, Column, Contract
 from energy_ingest.errors import Misconfigured
@@ -116,14 +116,38 @@ def test_the_whole_market_is_asked_for_day_by_day():
 # --- settings ---
 
 
-def test_schedules_run_from_the_first_date_to_the_last_that_has_ended(monkeypatch):
+def scheduled(dataset, now):
+    """Labels of the windows that schedules must have loaded by that instant."""
+    return [str(window) for window in dataset.scheduled_windows(datetime.fromisoformat(now))]
+
+
+@pytest.fixture
+def _from_the_25th(monkeypatch):
     monkeypatch.setenv("ENERGY_START", "2024-10-25")
     monkeypatch.delenv("ENERGY_UNTIL", raising=False)
-    before, after = datetime(2024, 10, 27, 23, 59, tzinfo=UTC), datetime(2024, 10, 28, tzinfo=UTC)
-    assert [w.label.day for w in SYSTEM_PRICES.scheduled_windows(before)] == [25, 26]
-    assert [w.label.day for w in SYSTEM_PRICES.scheduled_windows(after)] == [25, 26, 27]
+
+
+@pytest.mark.usefixtures("_from_the_25th")
+def test_a_settlement_date_is_expected_once_its_run_has_started_at_two_in_london():
+    """The 25th ends in summer time, the 26th on the morning that has 02:00 once, in winter time."""
+    assert scheduled(SYSTEM_PRICES, "2024-10-26T00:59:59Z") == []
+    assert scheduled(SYSTEM_PRICES, "2024-10-26T01:00:00Z") == ["2024-10-25"]
+    assert scheduled(SYSTEM_PRICES, "2024-10-27T01:59:59Z") == ["2024-10-25"]
+    assert scheduled(SYSTEM_PRICES, "2024-10-27T02:00:00Z") == ["2024-10-25", "2024-10-26"]
+
+
+@pytest.mark.usefixtures("_from_the_25th")
+def test_half_hours_and_postings_are_expected_at_their_end():
+    assert scheduled(NATIONAL_GAS_QUALITY, "2024-10-25T00:59:59Z") == ["2024-10-25 00:00"]
+    assert scheduled(NATIONAL_GAS_QUALITY, "2024-10-25T01:00:00Z") == ["2024-10-25 00:00", "2024-10-25 00:30"]
+    assert scheduled(TRANSWESTERN_CAPACITY, "2024-10-24T21:59:59Z") == []
+    assert scheduled(TRANSWESTERN_CAPACITY, "2024-10-24T22:00:00Z") == ["2024-10-25 Timely"]
+
+
+@pytest.mark.usefixtures("_from_the_25th")
+def test_after_the_last_date_nothing_is_expected(monkeypatch):
     monkeypatch.setenv("ENERGY_UNTIL", "2024-10-26")
-    assert [w.label.day for w in SYSTEM_PRICES.scheduled_windows(after)] == [25, 26]
+    assert scheduled(SYSTEM_PRICES, "2024-11-02T00:00:00Z") == ["2024-10-25", "2024-10-26"]
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "two", "1e3", " "])

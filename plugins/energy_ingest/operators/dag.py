@@ -12,10 +12,11 @@ from airflow.timetables.base import Timetable
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from energy_ingest import clock, settings
+from energy_ingest.calendars import AFTER_MIDNIGHT
 from energy_ingest.catalog.energy_transfer import cycles_that_count
 from energy_ingest.operators.timetable import BoundedTimetable
 
-_CRON: Final = "0 2 * * *"
+_CRON: Final = f"{AFTER_MIDNIGHT.minute} {AFTER_MIDNIGHT.hour} * * *"
 _ZONE: Final = "Europe/London"
 _CENTRAL: Final = "America/Chicago"
 
@@ -44,7 +45,7 @@ def uk_daily() -> CronDataIntervalTimetable:
     02:00 exists once on clock-change days too, and makes the UTC date of a run's logical date its settlement date.
     """
     if settings.UNTIL.get():
-        return BoundedTimetable(_CRON, _ZONE, last=_at_two(settings.UNTIL))
+        return BoundedTimetable(_CRON, _ZONE, last=_after_midnight(settings.UNTIL))
     return CronDataIntervalTimetable(_CRON, timezone=_ZONE)
 
 
@@ -90,11 +91,11 @@ def first_posting() -> pendulum.DateTime:
 
 def first_run() -> pendulum.DateTime:
     """Start date of the source DAGs: 02:00 UK time of ENERGY_START."""
-    return _at_two(settings.START)
+    return _after_midnight(settings.START)
 
 
-def _at_two(setting: settings.Setting) -> pendulum.DateTime:
-    return _midnight(setting, _ZONE).at(2)
+def _after_midnight(setting: settings.Setting) -> pendulum.DateTime:
+    return _midnight(setting, _ZONE).at(AFTER_MIDNIGHT.hour, AFTER_MIDNIGHT.minute)
 
 
 def _utc(setting: settings.Setting) -> pendulum.DateTime:
