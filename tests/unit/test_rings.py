@@ -16,7 +16,7 @@ MODULES = {path: path.relative_to(PLUGINS).with_suffix("") for path in sorted(LI
 CORE = {
     "calendars", "catalog", "clock", "contracts", "errors", "projection", "reading", "settings", "sources", "windows",
 }  # fmt: skip
-CORE_MAY_IMPORT = {"msgspec", "polars"} | set(sys.stdlib_module_names)
+CORE_MAY_IMPORT = {"msgspec", "polars", "python_calamine"} | set(sys.stdlib_module_names)
 
 
 def imported(path: Path) -> set[str]:

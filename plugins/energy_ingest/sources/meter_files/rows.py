@@ -1,0 +1,222 @@
+"""What all shapes of files share: sorting out rows that are none, naming their meter, and keeping count of the rest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from energy_ingest.reading import REJECT_SCHEMA
+from energy_ingest.sources.meter_files import headers, mpan, values
+from energy_ingest.sources.meter_files.model import Decision, Options
+
+_FOOTER: Final = r"(?i)^\s*((grand|sub)?[ -]?totals?\b|sum\b|end of|report\b|generated\b)"
+
+
+class Sieve:
+    """The rows of a piece that are still good, and what became of the others.
+
+    `rows` has the file's columns "0", "1", ... and `row_number`. Every method takes out what it refuses or passes over.
+    """
+
+    def __init__(self, decision: Decision, options: Options, rows: pl.DataFrame) -> None:
+        self.decision, self.options, self.rows = decision, options, rows
+        self.skipped: Counter[str] = Counter()
+        self.warnings: Counter[str] = Counter()
+        self._rejects: list[pl.DataFrame] = []
+
+    @property
+    def rejects(self) -> pl.DataFrame:
+        """All rejects so far, in the order of the file."""
+        return pl.concat([pl.DataFrame(schema=REJECT_SCHEMA), *self._rejects]).sort("row_number", maintain_order=True)
+
+    def index(self, name: str | None) -> str | None:
+        """The frame's name for a column of the file."""
+        return None if name is None else str(self.decision.columns.index(name))
+
+    def skip(self, mask: pl.Series, reason: str) -> None:
+        """Pass over the rows of the mask, counted by reason."""
+        if count := int(mask.sum()):
+            self.skipped[reason] += count
+            self.rows = self.rows.filter(~mask)
+
+    def skip_cells(self, count: int, reason: str) -> None:
+        """Count cells that are passed over while their row stays."""
+        if count:
+            self.skipped[reason] += count
+
+    def reject(self, mask: pl.Series, column: str, reasons: pl.Series | str) -> None:
+        """Refuse the rows of the mask for what stands in `column` (a name of the file)."""
+        if not mask.any():
+            return
+        bad = self.rows.filter(mask)
+        why = pl.repeat(reasons, bad.height, eager=True) if isinstance(reasons, str) else reasons.filter(mask)
+        place = self.index(column) if column in self.decision.columns else None
+        shown = bad[place] if place else pl.repeat(None, bad.height, dtype=pl.String, eager=True)
+        cells = bad.select(pl.exclude("row_number", "^[a-z].*$"))
+        self.note(bad["row_number"], column, shown, why, [self._raw(row, cells.columns) for row in cells.iter_rows()])
+        self.rows = self.rows.filter(~mask)
+
+    def note(self, row_numbers: pl.Series, column: str, shown: pl.Series, why: pl.Series, raw: list[str]) -> None:
+        """Add rejects whose rows or cells somebody else takes out."""
+        columns = pl.repeat(column, len(raw), dtype=pl.String, eager=True)
+        parts = dict(zip(REJECT_SCHEMA, (row_numbers, columns, shown, why, raw), strict=True))
+        self._rejects.append(pl.DataFrame(parts, schema=REJECT_SCHEMA))
+
+    def _raw(self, row: Sequence[str], places: Sequence[str]) -> str:
+        names = self.decision.columns
+        cells = {names[int(p)]: cell for p, cell in zip(places, row, strict=True) if cell and int(p) < len(names)}
+        return json.dumps(cells, ensure_ascii=False)
+
+    def read(
+        self, name: str, read: Callable[[str], values.Read[Any]], dtype: Any, into: str, *, warn: bool = False
+    ) -> None:
+        """A column of the file by a reader of `values`, into a column of `rows`; what is wrong is refused, or told."""
+        place = self.index(name)
+        found, problems = values.each(self.rows[place or ""], read, dtype)
+        self.rows = self.rows.with_columns(found.alias(into))
+        wrong = problems.is_not_null()
+        if warn:
+            self.warnings.update(problems.drop_nulls().to_list())
+        else:
+            self.reject(wrong, name, problems)
+
+
+def tidy(sieve: Sieve, counts: pl.Series) -> None:
+    """Take out blank lines, repeated headers and footers, and refuse rows that are too short or too long."""
+    decision, rows = sieve.decision, sieve.rows
+    width = len(decision.columns)
+    if counts.len() and counts.min() == counts.max() == decision.dialect.width and not _odd(rows, decision):
+        return
+    cells = pl.concat_list(pl.col(str(n)).str.strip_chars() for n in range(decision.dialect.width))
+    rows = rows.with_columns(
+        count=counts,
+        filled=cells.list.eval(pl.element() != "").list.sum(),
+        first=cells.list.eval(pl.element().filter(pl.element() != "")).list.first().fill_null(""),
+    )
+    sieve.rows = rows
+    sieve.skip(sieve.rows["filled"] == 0, "blank line")
+    header = [headers.normal(name) for name in decision.columns]
+    sieve.skip(_repeats(sieve.rows, header), "repeated header")
+    sieve.skip((sieve.rows["filled"] == 1) | sieve.rows["first"].str.contains(_FOOTER), "footer")
+    least = _least(decision)
+    short = sieve.rows["count"] < least
+    sieve.reject(short, "row", f"breaks off: it has fewer than the {least} cells that a row needs; export it again")
+    long = sieve.rows["count"] > max(width, decision.dialect.width)
+    sieve.reject(long, "row", f"has more than the {width} cells of the header: a delimiter inside a value?")
+    sieve.rows = sieve.rows.drop("count", "filled", "first")
+
+
+def _odd(rows: pl.DataFrame, decision: Decision) -> bool:
+    """Whether some row is no ordinary one: blank, repeating the header, or a footer (its meter or date says so)."""
+    keys = [str(decision.columns.index(name)) for name in key_columns(decision)]
+    if not keys:
+        return True
+    blank = [(pl.col(key).str.strip_chars() == "").any() for key in keys]
+    same = [(pl.col(key).str.strip_chars() == decision.columns[int(key)]).any() for key in keys]
+    footer = pl.col("0").str.contains(_FOOTER).any()
+    return bool(rows.select(pl.any_horizontal(*blank, *same, footer)).item())
+
+
+def key_columns(decision: Decision) -> list[str]:
+    """The names of the columns that say which meter and day a row is about."""
+    layout = decision.layout
+    return [name for name in (layout.mpan, layout.date, layout.stamp) if name]
+
+
+def _repeats(rows: pl.DataFrame, header: Sequence[str]) -> pl.Series:
+    same = [
+        pl.col(str(n)).str.to_lowercase().str.replace_all(r"[^a-z0-9]", "") == name
+        for n, name in enumerate(header)
+        if name and not name.startswith("column")
+    ][:8]
+    return rows.select(pl.all_horizontal(same) if same else pl.lit(False).repeat_by(1)).to_series()
+
+
+def _least(decision: Decision) -> int:
+    """The cells that a row must have: up to the last column that is read, blank or not, and 46 half hours."""
+    layout = decision.layout
+    named = (
+        layout.mpan, layout.date, layout.time, layout.period, layout.stamp, layout.end, layout.value,
+    )  # fmt: skip
+    places = [decision.columns.index(name) for name in named if name]
+    slots = sorted(slot.column for slot in decision.slots if slot.place is not None)
+    needed = slots[: len(slots) - (len(slots) - 46 if decision.positional else 0)]
+    return max([*places, *needed], default=0) + 1
+
+
+def identify(sieve: Sieve) -> None:
+    """Add `mpan`, `register`, `factor` (kWh in a unit) and, if the row has one flag, `reading_type`."""
+    layout, options = sieve.decision.layout, sieve.options
+    _read_mpan(sieve)
+    if layout.unit:
+        sieve.read(layout.unit, lambda text: values.unit(text, sieve.decision.unit), pl.Float64, "factor")
+        sieve.skip(sieve.rows["factor"] == 0.0, "other quantity than active energy")
+    else:
+        factor = values.unit(sieve.decision.unit, options.unit)[0]
+        sieve.rows = sieve.rows.with_columns(factor=pl.lit(factor, pl.Float64))
+    if layout.register:
+        sieve.read(layout.register, _register, pl.String, "register")
+    else:
+        sieve.rows = sieve.rows.with_columns(register=pl.lit("import"))
+    if layout.reading_type:
+        sieve.read(layout.reading_type, values.reading_type, pl.String, "reading_type", warn=True)
+    else:
+        sieve.rows = sieve.rows.with_columns(reading_type=pl.lit("actual"))
+
+
+def _read_mpan(sieve: Sieve) -> None:
+    layout, check = sieve.decision.layout, sieve.options.mpan_check
+    if layout.mpan is None:
+        sieve.rows = sieve.rows.with_columns(mpan=pl.lit(sieve.decision.mpan, pl.String))
+    else:
+        sieve.read(layout.mpan, mpan.read, pl.String, "mpan")
+    if check == "off":
+        return
+    valid, _ = values.each(sieve.rows["mpan"], lambda text: (mpan.has_check_digit(text), None), pl.Boolean)
+    if check == "warn":
+        if failing := int((~valid).sum()):
+            sieve.warnings["meter id without the check digit of an MPAN"] += failing
+        return
+    why = "is no MPAN core of 13 digits with its check digit: correct it, or import with the check set to warn"
+    sieve.reject(~valid, layout.mpan or "file", why)
+
+
+def read_date(sieve: Sieve) -> None:
+    """Add `local_date`, `midnight` (the instant at which the day starts) and `half_hours` (how many it has)."""
+    layout, today = sieve.decision.layout, sieve.options.today
+    order = layout.date_order or "dmy"
+    sieve.read(layout.date or "", lambda text: values.day(text, order, today), pl.Date, "local_date")
+    zone = "UTC" if layout.clock == "utc" else "Europe/London"
+    midnight = pl.col("local_date").cast(pl.Datetime("us")).dt.replace_time_zone(zone)
+    end = (pl.col("local_date") + pl.duration(days=1)).cast(pl.Datetime("us")).dt.replace_time_zone(zone)
+    sieve.rows = sieve.rows.with_columns(
+        midnight=midnight.dt.convert_time_zone("UTC"),
+        half_hours=((end - midnight).dt.total_minutes() // 30).cast(pl.Int8),
+    )
+
+
+def read_value(sieve: Sieve) -> None:
+    """Add `value`; rows where it is blank are passed over."""
+    name = sieve.decision.layout.value or ""
+    text = sieve.rows[sieve.index(name) or ""]
+    found = values.cast(text.to_frame())[0]
+    number, problems = values.numbers(text, found, sieve.decision.dialect.delimiter == ",")
+    sieve.rows = sieve.rows.with_columns(value=number)
+    blank = number.is_null()
+    if problems is not None:
+        wrong = problems.is_not_null()
+        blank = blank.filter(~wrong)
+        sieve.reject(wrong, name, problems)
+    sieve.skip(blank, "blank cell")
+
+
+def _register(text: str) -> values.Read[str]:
+    plain = headers.normal(text)
+    known = {"ai": "import", "import": "import", "": "import", "ae": "export", "export": "export"}
+    if plain in known:
+        return known[plain], None
+    return None, "is no direction: import or export (AI or AE)"

@@ -1,0 +1,160 @@
+"""A day in a row: 48 or 50 columns of half hours, counted from local midnight or named by the clock.
+
+Counted columns tell the hours of a clock change apart, if there are 50 of them. Columns named by the clock cannot: in
+spring the two that the clock skips are blank or zero, in autumn 01:00 and 01:30 hold one hour of two (or both summed),
+which is marked as ambiguous and never made up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from energy_ingest.sources.meter_files import rows, values
+from energy_ingest.sources.meter_files.model import READINGS, Decision, Slot
+from energy_ingest.sources.meter_files.rows import Sieve
+
+_SKIPPED_BY_CLOCKS: Final = pl.col("place").is_in([60, 90])
+_ROW: Final = ("row_number", "mpan", "register", "factor", "reading_type", "midnight", "half_hours")
+
+
+def readings(sieve: Sieve) -> pl.DataFrame:
+    """READINGS of the rows that are left in the sieve; cells that are none are counted or refused there."""
+    decision = sieve.decision
+    rows.identify(sieve)
+    rows.read_date(sieve)
+    slots = [slot for slot in decision.slots if slot.place is not None]
+    _refuse_unplaced(sieve)
+    numbers = _numbers(sieve, slots)
+    if not decision.positional and decision.layout.label == "end":
+        numbers = _spring_by_end(sieve.rows["half_hours"], numbers, slots)
+    return _placed(sieve, _cells(sieve, slots, numbers), slots).select(*READINGS)
+
+
+def _numbers(sieve: Sieve, slots: Sequence[Slot]) -> pl.DataFrame:
+    """The slots' cells as numbers, null where blank or refused."""
+    clear_comma = sieve.decision.dialect.delimiter == ","
+    texts = sieve.rows.select(str(slot.column) for slot in slots)
+    columns, bad = [], 0
+    for slot, text, found in zip(slots, texts, values.cast(texts), strict=True):
+        number, problems = values.numbers(text, found, clear_comma)
+        if problems is not None:
+            bad += refuse_cells(sieve, problems.is_not_null().arg_true(), slot, problems)
+        columns.append(number)
+    numbers = pl.DataFrame(columns)
+    sieve.skip_cells(sum(column.null_count() for column in columns) - bad, "blank cell")
+    return numbers
+
+
+def refuse_cells(sieve: Sieve, at: pl.Series, slot: Slot, problems: pl.Series) -> int:
+    """Refuse the cells of a column in the rows `at`, for the problems of those rows; how many they are."""
+    if not at.len():
+        return 0
+    decision, bad = sieve.decision, sieve.rows[at]
+    kept = [*rows.key_columns(decision), decision.columns[slot.column]]
+    kept += [decision.columns[slot.flag]] if slot.flag is not None else []
+    cells = bad.select(pl.col(sieve.index(name) or "").alias(name) for name in kept)
+    raw = [json.dumps(row, ensure_ascii=False) for row in cells.iter_rows(named=True)]
+    sieve.note(bad["row_number"], decision.columns[slot.column], bad[str(slot.column)], problems.gather(at), raw)
+    return bad.height
+
+
+def _refuse_unplaced(sieve: Sieve) -> None:
+    """Cells of columns for an hour that is repeated: nobody says which half of it they are."""
+    why = "stands for an hour that autumn repeats, of which the file does not say which: name a feed that does"
+    for slot in sieve.decision.slots:
+        if slot.place is None:
+            text = sieve.rows[str(slot.column)].str.strip_chars().str.to_lowercase()
+            filled = ~text.is_in(list(values.BLANK)) & ~text.str.contains(r"^0*\.?0*$")
+            refuse_cells(sieve, filled.arg_true(), slot, pl.repeat(why, text.len(), eager=True))
+
+
+def _spring_by_end(half_hours: pl.Series, numbers: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
+    """In spring 01:00 and 02:00 are one instant: where the half hour that ends then stands under 02:00, take it."""
+    if not (half_hours == 46).any():
+        return numbers
+    by_place = {slot.place: str(slot.column) for slot in slots}
+    first, last = pl.col(by_place[30]), pl.col(by_place[90])
+    moved = pl.lit(half_hours == 46) & (first.fill_null(0) == 0) & (last.fill_null(0) != 0)
+    return numbers.with_columns(
+        pl.when(moved).then(last).otherwise(first).alias(by_place[30]),
+        pl.when(moved).then(None).otherwise(last).alias(by_place[90]),
+    )
+
+
+def _cells(sieve: Sieve, slots: Sequence[Slot], numbers: pl.DataFrame) -> pl.DataFrame:
+    """A row for each cell, in the order of the file, blank ones left out; `row` and `slot` say where it stood."""
+    height, width = numbers.height, len(slots)
+    table = sieve.rows.select(*_ROW).with_columns(value=numbers.select(pl.concat_list(pl.all())).to_series())
+    lists = ["value"]
+    if any(slot.flag is not None for slot in slots):
+        table = table.with_columns(reading_type=_flags(sieve, slots))
+        lists.append("reading_type")
+    table = table.explode(lists)
+    each = pl.int_range(height * width, dtype=pl.UInt32)
+    places = pl.Series([slot.place for slot in slots], dtype=pl.Int64)
+    table = table.with_columns(row=each // max(width, 1), slot=each % max(width, 1))
+    table = table.filter(pl.col("value").is_not_null())
+    return table.with_columns(place=pl.lit(places).gather(pl.col("slot")))
+
+
+def _flags(sieve: Sieve, slots: Sequence[Slot]) -> pl.Series:
+    """The reading types of the slots' flag columns, as a list per row."""
+    columns = []
+    for slot in slots:
+        found, told = values.each(sieve.rows[str(slot.flag)], values.reading_type, pl.String)
+        sieve.warnings.update(told.drop_nulls().to_list())
+        columns.append(found.alias(str(slot.column)))
+    return pl.DataFrame(columns).select(pl.concat_list(pl.all())).to_series()
+
+
+def _placed(sieve: Sieve, cells: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
+    """The cells with `period_start`, without those of half hours that the day does not have."""
+    decision = sieve.decision
+    start = pl.col("place") * 30 - 30 if decision.positional else pl.col("place")
+    ambiguous, gone = pl.lit(False), pl.lit(False)
+    if (cells["half_hours"] != 48).any():
+        spring, autumn = pl.col("half_hours") == 46, pl.col("half_hours") == 50
+        if decision.positional:
+            gone = pl.col("place") > pl.col("half_hours")
+            ambiguous = autumn & (pl.col("place") > 2) if len(slots) == 48 else pl.lit(False)
+        else:
+            gone = spring & _SKIPPED_BY_CLOCKS
+            start = start + pl.when(pl.col("place") >= 120).then(
+                (pl.col("half_hours").cast(pl.Int64) - 48) * 30
+            ).otherwise(0)
+            ambiguous = autumn & pl.col("place").is_between(30 if decision.layout.label == "end" else 60, 90)
+    else:
+        gone = pl.col("place") > pl.col("half_hours") if decision.positional and len(slots) > 48 else gone
+    cells = cells.with_columns(
+        period_start=pl.col("midnight") + pl.duration(minutes=start),
+        quantity_kwh=pl.col("value") * pl.col("factor"),
+        is_ambiguous=ambiguous,
+        gone=gone,
+    )
+    return _without_gone(sieve, cells, slots)
+
+
+def _without_gone(sieve: Sieve, cells: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
+    """Zeros of half hours that the day does not have are counted, other values refused."""
+    if not cells["gone"].any():
+        return cells
+    gone, cells = cells.filter("gone"), cells.filter(~pl.col("gone"))
+    sieve.skip_cells(int((gone["value"] == 0).sum()), "zero in a half hour that the day does not have")
+    wrong = gone.filter(pl.col("value") != 0)
+    why = _why_gone(sieve.decision)
+    for (slot,), found in wrong.group_by("slot", maintain_order=True):
+        at = found["row"]
+        refuse_cells(sieve, at, slots[slot], pl.repeat(why, sieve.rows.height, eager=True))
+    return cells
+
+
+def _why_gone(decision: Decision) -> str:
+    if decision.positional:
+        return (
+            "the day does not have so many half hours: if the columns follow the clock or UTC, name a feed that says so"
+        )
+    return "the clocks skip this half hour on the day: if the columns are in UTC, name a feed that says so"
