@@ -45,6 +45,16 @@ class Setting:
             raise Misconfigured(f"{self.env}={self.get()!r} is not a positive whole number: use, say, {self.default}")
         return int(self.get())
 
+    def get_choice(self, *choices: str) -> str:
+        """The value, which must be one of these.
+
+        Raises:
+            Misconfigured: it is another.
+        """
+        if self.get() not in choices:
+            raise Misconfigured(f"{self.env}={self.get()!r} is unknown: use {' or '.join(choices)}")
+        return self.get()
+
     def get_list(self) -> tuple[str, ...]:
         """The value as a comma-separated list, blanks and empty items dropped."""
         return tuple(item.strip() for item in self.get().split(",") if item.strip())
@@ -99,6 +109,28 @@ INFLUX_MAPPING = Setting(
     "Mapping to InfluxDB: `lean`, `compat` or `both`; for one dataset such as `lean,elexon_b1610=both`.",
 )
 INFLUX_MINUTES = Setting("ENERGY_INFLUX_MINUTES", "30", "Longest time that a run works on what waits for InfluxDB.")
+INBOX_URL = Setting(
+    "ENERGY_INBOX_URL", "", "Where meter files arrive: file://, s3:// or gs:// URL; empty: a local folder."
+)
+INBOX_SETTLE_SECONDS = Setting(
+    "ENERGY_INBOX_SETTLE_SECONDS", "30", "A meter file is taken once nobody has written to it for so long."
+)
+INBOX_MAX_BYTES = Setting("ENERGY_INBOX_MAX_BYTES", "1073741824", "Largest meter file that is taken, in bytes.")
+INBOX_TYPE = Setting(
+    "ENERGY_INBOX_TYPE", "hh", "Import type of files that lie in the inbox itself: hh, daily or sites."
+)
+METER_WORKERS = Setting(
+    "ENERGY_METER_WORKERS", "2", "Runs of meter_files at the same time, each with one file in hand."
+)
+METER_UNKNOWN = Setting(
+    "ENERGY_METER_UNKNOWN", "create", "Readings of unknown meters: `create` the meter, or `quarantine` the readings."
+)
+METER_MPAN_CHECK = Setting(
+    "ENERGY_METER_MPAN_CHECK", "warn", "MPANs with a wrong check digit: `warn`, `quarantine`, or `off`."
+)
+METER_ESTIMATES = Setting(
+    "ENERGY_METER_ESTIMATES", "keep-actual", "Estimates where an actual is loaded: `keep-actual` or `overwrite`."
+)
 CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")
 
 SETTINGS = tuple(value for value in globals().values() if isinstance(value, Setting))
@@ -106,4 +138,13 @@ SETTINGS = tuple(value for value in globals().values() if isinstance(value, Sett
 
 def archive_url() -> str:
     """Root of the raw archive; by default a folder in AIRFLOW_HOME, which is right for one machine only."""
-    return ARCHIVE_URL.get() or (Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "archive").as_uri()
+    return ARCHIVE_URL.get() or _in_airflow_home("archive")
+
+
+def inbox_url() -> str:
+    """Root of the inbox; by default a folder in AIRFLOW_HOME, which is right for one machine only."""
+    return INBOX_URL.get() or _in_airflow_home("inbox")
+
+
+def _in_airflow_home(folder: str) -> str:
+    return (Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / folder).as_uri()

@@ -38,6 +38,7 @@ DAY = timedelta(days=1)
 GAS = {"national_gas_quality", "national_gas_quality_sweep", "transwestern_capacity", "energy_transfer_capacity"}
 PAUSED = {"elexon_boalf", "elexon_bod", "elexon_physical", "energy_transfer_capacity"}
 PLATFORM = {"platform_migrate"}
+METERS = {"meter_files"}
 LONDON, CHICAGO = "Europe/London", "America/Chicago"
 
 
@@ -46,7 +47,7 @@ def bag() -> Any:
     return parse()
 
 
-@pytest.fixture(params=sorted(SOURCES | GAS | PLATFORM))
+@pytest.fixture(params=sorted(SOURCES | GAS | PLATFORM | METERS))
 def dag(request: pytest.FixtureRequest, bag: Any) -> Any:
     return bag.dags[request.param]
 
@@ -58,7 +59,7 @@ def source_dag(request: pytest.FixtureRequest, bag: Any) -> Any:
 
 def test_the_dags_are_these(bag: Any):
     assert bag.import_errors == {}
-    assert set(bag.dags) == SOURCES | GAS | PLATFORM
+    assert set(bag.dags) == SOURCES | GAS | PLATFORM | METERS
     assert set(bag.dags) == {path.stem for path in DAGS.glob("*.py")}
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from energy_ingest.cli import influx, load, parse, status, upkeep
+from energy_ingest.cli import influx, jobs, load, parse, quarantine, status, upkeep
 from energy_ingest.cli.output import COULD_NOT_RUN, CRITICAL
 from energy_ingest.errors import IngestError
 
@@ -70,6 +70,8 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(influx.app, name="influx")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(quarantine.app, name="quarantine")
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ def load(dataset: OneDataset, first: First, last: Last, units: Units = None) -> 
     summaries = []
     for loader in loaders:
         with output.progress(len(windows)) as report:
-            _log_to_stderr()
+            log_to_stderr()
             summaries.append(loader.load(windows, report))
         _tell(summaries[-1])
     raise typer.Exit(max(map(_exit_code, summaries), default=output.HEALTHY))
@@ -65,7 +65,7 @@ def replay(dataset: OneDataset, first: MaybeFirst = None, last: MaybeLast = None
             f"set {settings.ARCHIVE_URL.env} to the archive that the loads wrote to"
         )
     with output.progress(sum(len(_windows(chosen, meta)) for _, meta in kept)) as report:
-        _log_to_stderr()
+        log_to_stderr()
         summary = _replay(chosen, connect, root, kept, _run("replay", now), report)
     for error in damaged:
         typer.echo(f"energy-ingest: {error}", err=True)
@@ -127,7 +127,7 @@ def _run(kind: Literal["command", "replay"], now: datetime) -> Run:
     return Run(kind, run_id=f"{kind}__{now:%Y-%m-%dT%H:%M:%S.%fZ}")
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
     """Warnings of ours, plain; Airflow's logging would write to standard output. Failures are told at the end."""
     logger, handler = logging.getLogger("energy_ingest"), logging.StreamHandler(sys.stderr)
     logger.handlers, logger.propagate = [handler], False

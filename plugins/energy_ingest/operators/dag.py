@@ -61,6 +61,11 @@ def first_half_hour() -> pendulum.DateTime:
     return _utc(settings.NATIONAL_GAS_START if settings.NATIONAL_GAS_START.get() else settings.START)
 
 
+def every_minute() -> Timetable:
+    """Every minute, for work that is found where it lies and not by its time."""
+    return trigger.CronTriggerTimetable("* * * * *", timezone=_ZONE)
+
+
 def daily_at_six() -> CronDataIntervalTimetable:
     """06:00 UTC."""
     if settings.UNTIL.get():

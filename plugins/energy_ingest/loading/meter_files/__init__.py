@@ -1,0 +1,1 @@
+"""Meter files: from the inbox through the queue into the warehouse, each file once."""

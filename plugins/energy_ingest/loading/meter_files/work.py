@@ -1,0 +1,194 @@
+"""Working off the inbox and the queue: take what arrived, import job after job, put each file where it belongs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import psycopg
+
+from energy_ingest import settings
+from energy_ingest.errors import IngestError, Misconfigured, Rejected
+from energy_ingest.loading import database
+from energy_ingest.loading.meter_files import jobs, replay, report
+from energy_ingest.loading.meter_files.inbox import Inbox, OpenFile
+from energy_ingest.loading.meter_files.jobs import Job, NotOurs, Worker
+from energy_ingest.loading.meter_files.load import TARGETS, Report, end, load_piece, prepare
+from energy_ingest.sources.meter_files import Decision, Options, Piece, decide, parse
+
+log = logging.getLogger(__name__)
+
+REPORT_EVERY: Final = 30.0
+"""Seconds between progress lines."""
+
+
+@dataclass
+class Summary:
+    """What a run did: the jobs it made, and those it had in hand, as they are now."""
+
+    taken: list[int] = field(default_factory=list)
+    ended: list[Job] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Every counter, for XCom and asset events."""
+        rows = {name: sum(job.counts()[name] for job in self.ended) for name in jobs.COUNTS}
+        states = {state: sum(job.status == state for job in self.ended) for state in ("completed", "failed")}
+        return {"files": len(self.taken), **states, **rows}
+
+    @property
+    def failed(self) -> list[Job]:
+        """Those that a person must look at."""
+        return [job for job in self.ended if job.status == "failed"]
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Everything that an import needs: where from, where to, on whose behalf."""
+
+    connect: database.Connect
+    inbox: Inbox
+    worker: Worker = field(default_factory=Worker)
+
+    def take_all(self, summary: Summary) -> None:
+        """Make jobs of the files that have arrived; end what a killed process left behind."""
+        with closing(self.connect()) as connection, database.typed_errors():
+            summary.ended += jobs.give_up(connection)
+            for file, order in self.inbox.settled():
+                if job_id := self.inbox.take(connection, file, order, self.worker):
+                    self._taken(connection, job_id, summary)
+            self.inbox.tidy(connection, report.text)
+
+    def take_named(self, name: str, order: jobs.Order, summary: Summary) -> None:
+        """Make a job of one file of the inbox; a repeated attempt of the same run finds it made.
+
+        Raises:
+            Misconfigured: there is no such file, its bytes are a job already, or the order cannot be done.
+        """
+        order.check()
+        with closing(self.connect()) as connection, database.typed_errors():
+            if jobs.asked_by(connection, self.worker):
+                return
+            job_id = self.inbox.take(connection, self.inbox.named(name), order, self.worker)
+            if job_id is None:
+                raise Misconfigured(
+                    f"{name} is a job already: `energy-ingest jobs list` shows it; force imports it again"
+                )
+            self._taken(connection, job_id, summary)
+            self.inbox.tidy(connection, report.text)
+
+    def _taken(self, connection: psycopg.Connection, job_id: int, summary: Summary) -> None:
+        job = jobs.find(connection, job_id)
+        log.info("%s", report.line(job))
+        summary.taken.append(job_id)
+        summary.ended += [job] if job.status == "failed" else []
+
+    def work(self, summary: Summary, only: int | None = None) -> None:
+        """Import until nothing is left that may run now, the most urgent first; with `only`, that job alone."""
+        while job := self._import_next(only):
+            summary.ended.append(job)
+            log.info("%s", report.line(job))
+
+    def _import_next(self, only: int | None) -> Job | None:
+        with closing(self.connect()) as connection:
+            with database.typed_errors():
+                job = jobs.claim(connection, self.worker, only)
+            if job is None:
+                return None
+            log.info("%s, from row %d", report.line(job), job.resume_row + 1)
+            self._attempt(connection, job)
+        return self._put_away(job)
+
+    def _attempt(self, connection: psycopg.Connection, job: Job) -> None:
+        """Import, and record whatever goes wrong: one file's trouble, even a bug of ours, must not stop the others."""
+        try:
+            with database.typed_errors(), self.inbox.opened(job) as open_file:
+                _import(connection, job, open_file)
+        except NotOurs:
+            log.info("job %d is another's or was cancelled; the piece in hand was not loaded", job.job_id)
+        except IngestError as error:
+            self._fail(job, str(error), may_retry=not isinstance(error, Rejected | Misconfigured))
+        except Exception as error:
+            log.exception("unexpected")
+            self._fail(job, f"unexpected {type(error).__name__}: {error}; please report it", may_retry=True)
+
+    def _fail(self, job: Job, error: str, *, may_retry: bool) -> None:
+        with closing(self.connect()) as connection, database.typed_errors(), contextlib.suppress(NotOurs):
+            jobs.fail(connection, job, error, may_retry=may_retry)
+
+    def _put_away(self, job: Job) -> Job:
+        with closing(self.connect()) as connection, database.typed_errors():
+            now = jobs.find(connection, job.job_id)
+            self.inbox.tidy(connection, report.text)
+        return now
+
+
+def _import(connection: psycopg.Connection, job: Job, open_file: OpenFile) -> None:
+    """Load the file piece by piece; the last one's transaction ends the job."""
+    check: Any = job.metadata.get("mpan_check") or settings.METER_MPAN_CHECK.get_choice("warn", "quarantine", "off")
+    options = Options(job.import_type, today=job.queued_at.date(), feed=job.feed, mpan_check=check)
+    told, lines = Report.of(job), _Lines(job)
+    prepare(connection, TARGETS[job.import_type])
+    state = job.status
+    with contextlib.closing(_ahead(_pieces(connection, job, told, options, open_file))) as pieces:
+        for piece, is_last in pieces:
+            state = load_piece(connection, job, piece, told, is_last=is_last)
+            lines.maybe(piece)
+    if state == "processing":  # there was no piece (any more)
+        with connection.transaction():
+            end(connection, job, told)
+
+
+def _pieces(
+    connection: psycopg.Connection, job: Job, told: Report, options: Options, open_file: OpenFile
+) -> Iterator[Piece]:
+    """What is left of the file; that of a replay holds refused rows, and is read whole."""
+    if "replays" in job.metadata:
+        with open_file() as body:
+            return iter(list(replay.pieces(connection, job, body, options)))
+    return parse(open_file, _decision(job, told, open_file, options), options, job.resume_row)
+
+
+def _decision(job: Job, told: Report, open_file: OpenFile, options: Options) -> Decision:
+    """How the file is read: as an earlier attempt did if that has loaded some of it, for the rest must match."""
+    if job.resume_row and told.decision:
+        return msgspec.convert(told.decision, Decision)
+    decision = decide(open_file, job.file_name, options)
+    told.decision, told.said = msgspec.to_builtins(decision), list(decision.said)
+    for sentence in decision.said:
+        log.info("job %d: %s", job.job_id, sentence)
+    return decision
+
+
+def _ahead(pieces: Iterator[Piece]) -> Generator[tuple[Piece, Callable[[], bool]], None, None]:
+    """Each piece while the next one is parsed, with a way to ask whether there is a next one."""
+    with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
+        following = pool.submit(next, pieces, None)
+        while (piece := following.result()) is not None:
+            following = pool.submit(next, pieces, None)
+            yield piece, lambda ahead=following: ahead.result() is None  # type: ignore[misc]
+
+
+class _Lines:
+    """Progress as plain log lines, at most one in `REPORT_EVERY` seconds."""
+
+    def __init__(self, job: Job) -> None:
+        self._job, self._began, self._last, self._items = job, time.monotonic(), time.monotonic(), 0
+
+    def maybe(self, piece: Piece) -> None:
+        """Say how far the job is."""
+        self._items += piece.rows.height + piece.rejects.height
+        now = time.monotonic()
+        if now - self._last >= REPORT_EVERY:
+            self._last, seconds, share = now, now - self._began, piece.bytes_read / max(self._job.file_bytes or 0, 1)
+            log.info(
+                "job %d: %.0f %%, %s items, %s items/s, %.0f s left",
+                *(self._job.job_id, 100 * share, f"{self._items:,}", f"{self._items / seconds:,.0f}"),
+                seconds / max(share, 0.01) * (1 - share),
+            )
