@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any, BinaryIO, Final, Literal
 
+import polars as pl
+
+from energy_ingest import clock
 from energy_ingest.errors import Misconfigured, Rejected
 from energy_ingest.sources.meter_files import headers, mpan, tables, text, values
 from energy_ingest.sources.meter_files.layouts import FEEDS
@@ -262,6 +265,8 @@ def _complete(look: _Look, layout: Layout, said: Sequence[str] = ()) -> Decision
         for role in ("mpan", "date", "time", "period", "stamp", "end", "value", "unit", "reading_type", "register")
     }
     layout = replace(layout, date_order=_date_order(look, layout))
+    if layout.unit and not layout.register and _says_direction(look, layout.unit):
+        layout = replace(layout, register=layout.unit)
     unit = _unit_of_name(layout.value or "") or look.facts.get("unit") or look.options.unit
     rest = [name for name in look.columns if name not in used]
     told = [*look.said, *said]
@@ -291,6 +296,25 @@ def _unit_column(look: _Look, taken: Sequence[str | None]) -> str | None:
                 ):
                     return name
     return None
+
+
+def _flag_column(look: _Look, taken: Sequence[str | None]) -> str | None:
+    """The column that says actual or estimated: by name, and for names like `Type` also by what stands in it."""
+    if look.layout.reading_type:
+        return look.layout.reading_type
+    for alias in headers.ROLES["reading_type"].split():
+        for n, name in enumerate(look.columns):
+            if headers.normal(name) == alias and name not in taken:
+                cells = look.cells(n, 200)
+                if alias not in ("type", "status") or all(values.reading_type(cell)[1] is None for cell in cells):
+                    return name
+    return None
+
+
+def _says_direction(look: _Look, column: str) -> bool:
+    """Whether the unit is one of the industry's measurement quantities, which name the direction, too."""
+    cells = {cell.upper() for cell in look.cells(look.columns.index(column), 200)}
+    return bool(cells) and cells <= {"AI", "AE", "RI", "RE"}
 
 
 def _date_order(look: _Look, layout: Layout) -> Literal["dmy", "mdy", "ymd"]:
@@ -332,11 +356,11 @@ def _decide_wide(look: _Look, blocks: list[headers.Block], flags: list[headers.B
         raise look.refuse("a file with a column for each half hour needs a date in each row", "Add a column Date.")
     label = look.layout.label or _label_of_block(block)
     slots = _slots(look.columns, block, flags, label)
-    row_flag = None if slots[0].flag is not None else _found(look, "reading_type", [look.layout.mpan, date_column])
+    row_flag = None if slots[0].flag is not None else _flag_column(look, [look.layout.mpan, date_column])
     unit = _unit_column(look, [look.layout.mpan, date_column, row_flag])
     layout = replace(
         look.layout, shape="wide", date=date_column, label=label, clock=_clock(look, date_column), unit=unit,
-        reading_type=None if row_flag == unit else row_flag, time=None, stamp=None, value=None, period=None,
+        reading_type=row_flag, time=None, stamp=None, value=None, period=None,
     )  # fmt: skip
     first, last = look.columns[block.columns[0][0]], look.columns[block.columns[-1][0]]
     said = [
@@ -388,11 +412,8 @@ def _decide_long(look: _Look) -> Decision:
     value = _value_column(look)
     taken = [layout.mpan, stamp, date_column, time_column, period, value]
     end = _found(look, "end", taken) if stamp else None
-    flag = _found(look, "reading_type", taken)
+    flag = _flag_column(look, taken)
     unit = _unit_column(look, [*taken, flag]) if not _unit_of_name(value) else layout.unit
-    if flag and not unit and headers.normal(flag) == "type":
-        unit = _unit_column(look, taken)
-        flag = None if unit == flag else flag
     with_offset = bool(stamp) and all(values.has_offset(c) for c in look.cells(look.columns.index(stamp or ""), 50))
     chosen = replace(
         layout, shape="long", stamp=stamp, date=date_column, time=time_column, period=period, value=value, end=end,
@@ -404,6 +425,7 @@ def _decide_long(look: _Look) -> Decision:
     decision = _complete(look, chosen, [f"a row is a half hour, by its {how}; {value!r} is the value"])
     if period:
         return decision
+    _refuse_skipped_hour(look, decision.layout)
     label, why = _label(look, decision.layout)
     return replace(
         decision, layout=replace(decision.layout, label=label),
@@ -458,26 +480,47 @@ def _label(look: _Look, layout: Layout) -> tuple[Label, str]:
 
 def _votes(look: _Look, layout: Layout) -> set[Label]:
     """What the first and last stamps of each meter speak for."""
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    places = [look.columns.index(name) for name in (layout.stamp or layout.date, layout.time) if name]
-    meter = look.columns.index(layout.mpan) if layout.mpan else None
-    for row in look.body:
-        if len(row) > max(*places, meter or 0):
-            key = row[meter] if meter is not None else ""
-            stamp, _ = values.stamp(" ".join(row[place] for place in places), layout.date_order or "dmy")
-            if stamp is not None:
-                first.setdefault(key, stamp.hour * 60 + stamp.minute)
-                last.pop(key, None)
-                last[key] = stamp.hour * 60 + stamp.minute
+    first: dict[str, time] = {}
+    last: dict[str, time] = {}
+    for meter, stamp in _sampled_stamps(look, layout):
+        if meter in first:
+            last.pop(meter, None)  # to have the meter that was seen last at the end
+            last[meter] = stamp.time()
+        first.setdefault(meter, stamp.time())
     if not look.whole and last:
         last.popitem()
+    begun = {first[meter] for meter in last}
     votes: set[Label] = set()
-    if 0 in first.values() or 1410 in last.values():
+    if time(0) in begun or time(23, 30) in last.values():
         votes.add("start")
-    if 30 in first.values() or 0 in last.values():
+    if time(0, 30) in begun or time(0) in last.values():
         votes.add("end")
     return votes
+
+
+def _sampled_stamps(look: _Look, layout: Layout) -> list[tuple[str, datetime]]:
+    """Meter and stamp of the rows looked at, as far as the stamp can be read."""
+    places = [look.columns.index(name) for name in (layout.stamp or layout.date, layout.time) if name]
+    meter = look.columns.index(layout.mpan) if layout.mpan else None
+    rows = [row for row in look.body if len(row) > max(*places, meter or 0)]
+    texts = pl.Series([" ".join(row[place] for place in places) for row in rows], dtype=pl.String)
+    stamps, _ = values.stamps(texts, layout.date_order or "dmy")
+    named = zip((row[meter] if meter is not None else "" for row in rows), stamps, strict=True)
+    return [(name, stamp) for name, stamp in named if stamp is not None]
+
+
+def _refuse_skipped_hour(look: _Look, layout: Layout) -> None:
+    """A whole hour that UK clocks skip means that the file is not in their time, not even in summer."""
+    if layout.clock != "local" or look.layout.clock == "local":
+        return
+    for _, stamp in _sampled_stamps(look, layout):
+        if stamp.month == 3 and stamp.hour == 1 and stamp.minute == 30:
+            local = stamp.replace(tzinfo=clock.LONDON)
+            if local.astimezone(UTC).astimezone(clock.LONDON).hour != 1:
+                raise look.refuse(
+                    f"the stamp {stamp} did not exist on UK clocks, so the file may be in UTC all year",
+                    "Name the feed utc-start-labelled or utc-end-labelled, or local-time to quarantine such rows.",
+                )
 
 
 def _decide_daily(look: _Look) -> Decision:
@@ -488,7 +531,7 @@ def _decide_daily(look: _Look) -> Decision:
     if date_column is None:
         raise look.refuse("a daily file needs a date in each row", "Add a column Date.")
     value = _value_column(look)
-    flag = _found(look, "reading_type", [look.layout.mpan, date_column, value])
+    flag = _flag_column(look, [look.layout.mpan, date_column, value])
     unit = _unit_column(look, [look.layout.mpan, date_column, value, flag]) if not _unit_of_name(value) else None
     layout = replace(
         look.layout, shape="daily", date=date_column, value=value, unit=unit, reading_type=flag, clock="local",

@@ -13,6 +13,7 @@ from energy_ingest.sources.meter_files.model import Layout
 _GENERIC: Final = {
     "start-labelled": Layout("stamps name the start of the half hour", label="start"),
     "end-labelled": Layout("stamps name the end of the half hour", label="end"),
+    "local-time": Layout("all dates and times are UK clock time", clock="local"),
     "utc": Layout("all dates and times are UTC (or GMT all year)", clock="utc"),
     "utc-start-labelled": Layout("UTC, stamps name the start of the half hour", clock="utc", label="start"),
     "utc-end-labelled": Layout("UTC, stamps name the end of the half hour", clock="utc", label="end"),

@@ -89,6 +89,7 @@ class Layout:
 
     `header` are the column names of a file that comes without them. `label` says which end of the half hour a stamp
     or the name of a column names. `date_order` is the order of day, month and year where digits leave it open.
+    The readings are of the day that lies `days_late` before the date.
     """
 
     description: str = ""
@@ -107,6 +108,7 @@ class Layout:
     label: Label | None = None
     clock: Clock | None = None
     date_order: Literal["dmy", "mdy", "ymd"] | None = None
+    days_late: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from energy_ingest.sources.meter_files import daily, long, rows, sites, tables, 
 from energy_ingest.sources.meter_files.model import Decision, Options, Piece
 from energy_ingest.sources.meter_files.rows import Sieve
 
-_PIECE_BYTES: Final = {"wide": 2 << 20, "long": 8 << 20, "daily": 8 << 20, "sites": 8 << 20}
-"""Text that makes 200 to 400 thousand readings, which take some 100 MiB while they are worked on."""
+_PIECE_BYTES: Final = {"wide": 2 << 20, "long": 4 << 20, "daily": 4 << 20, "sites": 4 << 20}
+"""Text that makes some 100 to 300 thousand rows, which take about 100 MiB while they are worked on."""
 
 _SHAPES: Final = {"wide": wide.readings, "long": long.readings, "daily": daily.totals, "sites": sites.sites}
 
@@ -80,8 +80,7 @@ def _blocks(open_file: Callable[[], BinaryIO], decision: Decision, size: int) ->
 
 
 def _from_cells(table: list[list[str]], width: int) -> tuple[pl.DataFrame, pl.Series]:
-    padded = [(row + [""] * width)[:width] for row in table]
-    frame = pl.DataFrame(padded, schema={str(n): pl.String for n in range(width)}, orient="row")
+    frame = text.padded(table, width)
     counts = pl.Series([max(len(row), width) for row in table], dtype=pl.Int64)
     return frame.with_columns(row_number=pl.int_range(1, len(table) + 1, dtype=pl.Int64)), counts
 

@@ -190,6 +190,8 @@ def read_date(sieve: Sieve) -> None:
     layout, today = sieve.decision.layout, sieve.options.today
     order = layout.date_order or "dmy"
     sieve.read(layout.date or "", lambda text: values.day(text, order, today), pl.Date, "local_date")
+    if layout.days_late:
+        sieve.rows = sieve.rows.with_columns(pl.col("local_date") - pl.duration(days=layout.days_late))
     zone = "UTC" if layout.clock == "utc" else "Europe/London"
     midnight = pl.col("local_date").cast(pl.Datetime("us")).dt.replace_time_zone(zone)
     end = (pl.col("local_date") + pl.duration(days=1)).cast(pl.Datetime("us")).dt.replace_time_zone(zone)

@@ -80,18 +80,18 @@ def blocks(open_file: Opener, encoding: str, size: int) -> Iterator[tuple[bytes,
     Raises:
         Rejected: a line longer than 1 MiB.
     """
-    rest, read = b"", 0
+    ready, rest, read = b"", b"", 0
     with open_file() as file:
-        for chunk in _normal(file, encoding, size):
-            text, read = rest + chunk[0], chunk[1]
+        for text, size_read in _normal(file, encoding, size):
+            if ready:
+                yield ready, read
             end = text.rfind(b"\n") + 1
-            rest = text[end:]
+            ready, rest = (rest + text[:end], text[end:]) if end else (b"", rest + text)
+            read = size_read
             if len(rest) > LONGEST_LINE:
                 raise Rejected("the file has a line of more than 1 MiB: it is no CSV table; export it again")
-            if end:
-                yield text[:end], read
-    if rest:
-        yield rest + b"\n", read
+    if ready or rest:
+        yield ready + (rest + b"\n" if rest else b""), read
 
 
 def _normal(file: BinaryIO, encoding: str, size: int) -> Iterator[tuple[bytes, int]]:
@@ -148,19 +148,62 @@ def cells_of(line: str, delimiter: str) -> list[str]:
 def frame(text: bytes, dialect: Dialect, first_row: int) -> tuple[pl.DataFrame, pl.Series]:
     """The lines of a block as columns "0", "1", ... of text with `row_number`, and how many cells each line had.
 
-    Quick where every line has the same number of cells and no quotes, which is checked, else line by line.
+    Quick where every line has the same number of cells, which is checked, else line by line.
     """
     height, width = text.count(b"\n"), dialect.width
-    rows = _quick(text, dialect, height) if b'"' not in text else None
+    rows = _quick(text, dialect, height)
     if rows is None:
         lines = text.decode("utf-8", "replace").split("\n")[:-1]
         cells = [cells_of(line, dialect.delimiter) for line in lines]
         counts = pl.Series([_filled(row, width) for row in cells], dtype=pl.Int64)
-        padded = [(row + [""] * width)[:width] if len(row) != width else row for row in cells]
-        rows = pl.DataFrame(padded, schema=_schema(width), orient="row")
+        rows = padded(cells, width)
     else:
         counts = pl.repeat(width, height, dtype=pl.Int64, eager=True)
     return rows.with_columns(row_number=pl.int_range(first_row, first_row + height, dtype=pl.Int64)), counts
+
+
+def padded(rows: list[list[str]], width: int) -> pl.DataFrame:
+    """Rows of cells as columns "0", "1", ..., `width` of them, blank where a row is shorter."""
+    cells = [row if len(row) == width else (row + [""] * width)[:width] for row in rows]
+    return pl.DataFrame(cells, schema=dict.fromkeys(_names(width), pl.String), orient="row")
+
+
+def _quick(text: bytes, dialect: Dialect, height: int) -> pl.DataFrame | None:
+    """The block by polars' reader, or None where that cannot tell the lines apart or they are not all alike.
+
+    It refuses lines with too many cells and broken quotes; lines with too few show in the number of delimiters.
+    """
+    delimiter, width, quoted = dialect.delimiter.encode(), dialect.width, b'"' in text
+    expected = height * (width - 1)
+    if text.count(delimiter) < expected or (text.count(delimiter) > expected and not quoted):
+        return None
+    if quoted and delimiter + b' "' in text:
+        return None
+    first = delimiter * (width - 1) + b"\n"  # sets the number of columns, whatever the first line is
+    try:
+        rows = pl.read_csv(
+            first + text,
+            has_header=False,
+            infer_schema=False,
+            separator=dialect.delimiter,
+            quote_char='"' if quoted else None,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    if rows.height != height + 1 or rows.width != width:
+        return None
+    rows = rows.slice(1).with_columns(pl.all().fill_null(""))
+    rows.columns = _names(width)
+    if text.count(delimiter) > expected:
+        inside = rows.select(
+            pl.sum_horizontal(pl.all().str.count_matches(dialect.delimiter, literal=True).sum())
+        ).item()
+        return rows if text.count(delimiter) == expected + inside else None
+    return rows
+
+
+def _names(width: int) -> list[str]:
+    return [str(n) for n in range(width)]
 
 
 def records(open_file: Opener, dialect: Dialect) -> list[list[str]]:
@@ -184,26 +227,3 @@ def _filled(row: list[str], width: int) -> int:
     while count > width and not row[count - 1].strip():
         count -= 1
     return count
-
-
-def _quick(text: bytes, dialect: Dialect, height: int) -> pl.DataFrame | None:
-    """The block by polars' reader, or None where the lines are not all alike."""
-    delimiter, width = dialect.delimiter.encode(), dialect.width
-    if text.count(delimiter) != height * (width - 1):
-        return None
-    first = delimiter * (width - 1) + b"\n"  # sets the number of columns, whatever the first line is
-    try:
-        rows = pl.read_csv(
-            first + text, has_header=False, infer_schema=False, separator=dialect.delimiter, quote_char=None
-        )
-    except pl.exceptions.PolarsError:
-        return None
-    if rows.height != height + 1 or rows.width != width:
-        return None
-    return (
-        rows.slice(1).rename(dict(zip(rows.columns, _schema(width), strict=True))).with_columns(pl.all().fill_null(""))
-    )
-
-
-def _schema(width: int) -> dict[str, type[pl.String]]:
-    return {str(n): pl.String for n in range(width)}

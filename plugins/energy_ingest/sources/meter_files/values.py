@@ -45,8 +45,8 @@ _OFFSET: Final = re.compile(r"(.*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(Z|[-+]\d{
 LIMIT: Final = 1e10
 """More than any meter counts in half an hour, in Wh: beyond it stands a meter id in the wrong column, not a reading."""
 
-UNITS: Final[Mapping[str, float]] = {"kwh": 1.0, "wh": 0.001, "mwh": 1000.0}
-"""kWh in one of them."""
+UNITS: Final[Mapping[str, float]] = {"kwh": 1.0, "wh": 0.001, "mwh": 1000.0, "ai": 1.0, "ae": 1.0}
+"""kWh in one of them; AI and AE are the industry's names for active import and export."""
 
 NOT_ENERGY: Final = frozenset(
     {"kvarh", "kvar", "kvarhr", "kvah", "kva", "reactive", "ri", "re", "lagkvarh", "leadkvarh"}
@@ -70,6 +70,12 @@ def number(text: str, clear_comma: bool = True) -> Read[float]:
     return None, "is not a number: correct the cell, or leave it blank where there is no reading"
 
 
+def counts(cell: pl.Expr) -> pl.Expr:
+    """Whether a cell of text is neither blank nor zero."""
+    plain = cell.str.strip_chars().str.to_lowercase()
+    return ~plain.is_in(list(BLANK)) & ~plain.str.contains(r"^[-+]?(0+\.?0*|\.0+)(e[-+]?\d+)?$")
+
+
 def day(text: str, order: str, today: date) -> Read[date]:
     """A date, `order` of day and month where only digits stand: dmy unless the layout says mdy or ymd."""
     found, why = _day(_WEEKDAY.sub("", text.strip()).lower(), order)
@@ -81,7 +87,7 @@ def day(text: str, order: str, today: date) -> Read[date]:
 def _day(text: str, order: str) -> Read[date]:
     if not text:
         return None, "is blank: every row needs its date"
-    if _OFFSET.fullmatch(text) or _DATE_AND_TIME.fullmatch(text):
+    if ":" in text:
         return _midnight_of(text, order)
     if _NO_YEAR.fullmatch(text):
         return None, "has no year: write dates as 2024-06-05 or 05/06/2024"

@@ -14,10 +14,9 @@ from typing import Final
 import polars as pl
 
 from energy_ingest.sources.meter_files import rows, values
-from energy_ingest.sources.meter_files.model import READINGS, Decision, Slot
+from energy_ingest.sources.meter_files.model import READINGS, Slot
 from energy_ingest.sources.meter_files.rows import Sieve
 
-_SKIPPED_BY_CLOCKS: Final = pl.col("place").is_in([60, 90])
 _ROW: Final = ("row_number", "mpan", "register", "factor", "reading_type", "midnight", "half_hours")
 
 
@@ -27,11 +26,12 @@ def readings(sieve: Sieve) -> pl.DataFrame:
     rows.identify(sieve)
     rows.read_date(sieve)
     slots = [slot for slot in decision.slots if slot.place is not None]
+    _refuse_impossible_days(sieve, slots)
     _refuse_unplaced(sieve)
     numbers = _numbers(sieve, slots)
     if not decision.positional and decision.layout.label == "end":
         numbers = _spring_by_end(sieve.rows["half_hours"], numbers, slots)
-    return _placed(sieve, _cells(sieve, slots, numbers), slots).select(*READINGS)
+    return _placed(sieve, _cells(sieve, slots, numbers)).select(*READINGS)
 
 
 def _numbers(sieve: Sieve, slots: Sequence[Slot]) -> pl.DataFrame:
@@ -67,9 +67,8 @@ def _refuse_unplaced(sieve: Sieve) -> None:
     why = "stands for an hour that autumn repeats, of which the file does not say which: name a feed that does"
     for slot in sieve.decision.slots:
         if slot.place is None:
-            text = sieve.rows[str(slot.column)].str.strip_chars().str.to_lowercase()
-            filled = ~text.is_in(list(values.BLANK)) & ~text.str.contains(r"^0*\.?0*$")
-            refuse_cells(sieve, filled.arg_true(), slot, pl.repeat(why, text.len(), eager=True))
+            filled = sieve.rows.select(values.counts(pl.col(str(slot.column)))).to_series()
+            refuse_cells(sieve, filled.arg_true(), slot, pl.repeat(why, filled.len(), eager=True))
 
 
 def _spring_by_end(half_hours: pl.Series, numbers: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
@@ -111,50 +110,38 @@ def _flags(sieve: Sieve, slots: Sequence[Slot]) -> pl.Series:
     return pl.DataFrame(columns).select(pl.concat_list(pl.all())).to_series()
 
 
-def _placed(sieve: Sieve, cells: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
-    """The cells with `period_start`, without those of half hours that the day does not have."""
-    decision = sieve.decision
-    start = pl.col("place") * 30 - 30 if decision.positional else pl.col("place")
-    ambiguous, gone = pl.lit(False), pl.lit(False)
-    if (cells["half_hours"] != 48).any():
-        spring, autumn = pl.col("half_hours") == 46, pl.col("half_hours") == 50
-        if decision.positional:
-            gone = pl.col("place") > pl.col("half_hours")
-            ambiguous = autumn & (pl.col("place") > 2) if len(slots) == 48 else pl.lit(False)
-        else:
-            gone = spring & _SKIPPED_BY_CLOCKS
-            start = start + pl.when(pl.col("place") >= 120).then(
-                (pl.col("half_hours").cast(pl.Int64) - 48) * 30
-            ).otherwise(0)
-            ambiguous = autumn & pl.col("place").is_between(30 if decision.layout.label == "end" else 60, 90)
+def _placed(sieve: Sieve, cells: pl.DataFrame) -> pl.DataFrame:
+    """The cells with `period_start`, without zeros in half hours that the day does not have."""
+    decision, place, half_hours = sieve.decision, pl.col("place"), pl.col("half_hours")
+    if decision.positional:
+        start, gone = place * 30 - 30, place > half_hours
+        blind = len([slot for slot in decision.slots if slot.place]) < 50
+        ambiguous = (half_hours == 50) & (place > 2) if blind else pl.lit(False)
     else:
-        gone = pl.col("place") > pl.col("half_hours") if decision.positional and len(slots) > 48 else gone
-    cells = cells.with_columns(
+        first = 30 if decision.layout.label == "end" else 60  # the end 01:00 is shown twice, too
+        start = place + pl.when(place >= 120).then((half_hours.cast(pl.Int64) - 48) * 30).otherwise(0)
+        gone = (half_hours == 46) & place.is_between(60, 90)
+        ambiguous = (half_hours == 50) & place.is_between(first, 90)
+    sieve.skip_cells(int(cells.select(gone.sum()).item()), "zero in a half hour that the day does not have")
+    return cells.filter(~gone).with_columns(
         period_start=pl.col("midnight") + pl.duration(minutes=start),
         quantity_kwh=pl.col("value") * pl.col("factor"),
         is_ambiguous=ambiguous,
-        gone=gone,
     )
-    return _without_gone(sieve, cells, slots)
 
 
-def _without_gone(sieve: Sieve, cells: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
-    """Zeros of half hours that the day does not have are counted, other values refused."""
-    if not cells["gone"].any():
-        return cells
-    gone, cells = cells.filter("gone"), cells.filter(~pl.col("gone"))
-    sieve.skip_cells(int((gone["value"] == 0).sum()), "zero in a half hour that the day does not have")
-    wrong = gone.filter(pl.col("value") != 0)
-    why = _why_gone(sieve.decision)
-    for (slot,), found in wrong.group_by("slot", maintain_order=True):
-        at = found["row"]
-        refuse_cells(sieve, at, slots[slot], pl.repeat(why, sieve.rows.height, eager=True))
-    return cells
-
-
-def _why_gone(decision: Decision) -> str:
-    if decision.positional:
-        return (
-            "the day does not have so many half hours: if the columns follow the clock or UTC, name a feed that says so"
-        )
-    return "the clocks skip this half hour on the day: if the columns are in UTC, name a feed that says so"
+def _refuse_impossible_days(sieve: Sieve, slots: Sequence[Slot]) -> None:
+    """Refuse days with values in half hours that they do not have: all of such a row may stand at another time."""
+    by_place = {slot.place: pl.col(str(slot.column)) for slot in slots}
+    half_hours = pl.col("half_hours")
+    if sieve.decision.positional:
+        over = [(half_hours < place) & values.counts(by_place[place]) for place in by_place if place and place > 46]
+        why = "the day does not have so many half hours: if the columns follow the clock or UTC, name such a feed"
+    else:
+        over = [(half_hours == 46) & values.counts(by_place[60])]
+        last = (half_hours == 46) & values.counts(by_place[90])
+        over.append(last & values.counts(by_place[30]) if sieve.decision.layout.label == "end" else last)
+        why = "the clocks skip 01:00 to 02:00 on this day, which has values: if the file is in UTC, name such a feed"
+    if over and sieve.rows.height and bool((sieve.rows["half_hours"] < len(slots)).any()):
+        name = sieve.decision.layout.date or ""
+        sieve.reject(sieve.rows.select(pl.any_horizontal(over)).to_series(), name, why)
