@@ -9,14 +9,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from energy_ingest.clock import NOMINATION_CYCLES, NominationCycle, cycle_posting
 
-from .wire import Answer, Request, Resource, noise
+from .wire import Answer, Change, Request, Resource, noise
 
 PREFIX: Final = "/ipost"
 PATHS: Final = ("/capacity/operationally-available",)
@@ -29,6 +31,7 @@ DELAY: Final = timedelta(minutes=5)
 AGAIN: Final = timedelta(hours=3)
 DUNS: Final = "007933047"
 OPC, TSQ, OAC = 7, 8, 9
+QUANTITIES: Final = ("DC", "OPC", "TSQ", "OAC")
 
 
 class EnergyTransfer:
@@ -65,8 +68,11 @@ def _file(asset: str, gas_day: date, cycle: NominationCycle, now: datetime) -> A
     else:
         body = header + _made_up(f"{asset}|{gas_day}|{cycle.code}", again=now >= posted + AGAIN)
     name = f"OAC_{asset}_{DUNS}_{gas_day:%m-%d-%Y}_{cycle.label}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Answer([body], 200, CSV, headers | {"X-Twin-Data": "recorded" if recorded else "generated"})
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "X-Twin-Data": "recorded" if recorded else "generated",
+    }
+    return Answer([body], 200, CSV, headers, _edit)
 
 
 @cache
@@ -76,13 +82,26 @@ def _recorded() -> bytes:
 
 def _made_up(key: str, again: bool) -> bytes:
     """The recorded locations and capacities with other scheduled quantities; `again`: three in a hundred anew."""
-    out = io.StringIO()
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    for number, row in enumerate(list(csv.reader(io.StringIO(_recorded().decode())))[1:]):
+    rows = list(csv.reader(io.StringIO(_recorded().decode())))[1:]
+    for number, row in enumerate(rows):
         share, chance = noise(key, number, size=2)
         if row[TSQ] and row[OPC]:
             share = noise(key, number, "again", size=1)[0] if again and chance < 8 else share
             scheduled = int(row[OPC]) * share // 255
             row[TSQ], row[OAC] = str(scheduled), str(int(row[OPC]) - scheduled)
-        writer.writerow(row)
+    return _csv(rows)
+
+
+def _edit(body: bytes, change: Change) -> bytes:
+    """Change the lines below the header, quantities as numbers; a file that has none stays as it is."""
+    lines = csv.DictReader(io.StringIO(body.decode()))
+    rows = [{n: Decimal(v) if v and n in QUANTITIES else v for n, v in line.items()} for line in lines]
+    changed = change(rows)
+    return _csv([list(changed[0]), *(row.values() for row in changed)]) if changed else body
+
+
+def _csv(rows: Iterable[Iterable[object]]) -> bytes:
+    """CSV as the server writes it."""
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
     return out.getvalue().encode()

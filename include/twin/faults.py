@@ -16,13 +16,13 @@ from decimal import Decimal
 from random import Random
 from typing import Any, Final
 
-from .wire import Answer, Request, Resource, Row, decode, encode, json_answer, problem
+from .wire import Answer, Request, Resource, Row, edit_json, json_answer, problem
 
 HTML: Final = "text/html; charset=utf-8"
 MAINTENANCE: Final = (
     b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>Back soon</h1></body></html>"
 )
-STAMPS: Final = ("settlementDate", "startTime", "createdDateTime", "halfHourEndTime")
+STAMPS: Final = ("settlementDate", "startTime", "createdDateTime", "halfHourEndTime", "publishedTime")
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,14 @@ UNPUBLISHED: Final = ("empty", "not_yet_published")
 
 
 def _number(row: Row) -> str:
-    """The last field that holds a number: quantity, price or volume."""
-    return [name for name, value in row.items() if isinstance(value, Decimal)][-1]
+    """The last field that holds a number: quantity, price or volume; the last of all where none does."""
+    return [*row, *(name for name, value in row.items() if isinstance(value, Decimal))][-1]
+
+
+def _raised(row: Row) -> Row:
+    """The row with its last number greater by one, if it has any."""
+    name = _number(row)
+    return row | {name: row[name] + 1} if isinstance(row[name], Decimal) else row
 
 
 def _rename_field(rows: list[Row], arg: str, random: Random) -> list[Row]:
@@ -125,7 +131,7 @@ def _duplicate_rows(rows: list[Row], arg: str, random: Random) -> list[Row]:
 
 def _conflicting_rows(rows: list[Row], arg: str, random: Random) -> list[Row]:
     """`conflicting_rows=n`: the first n rows (3) come again with another value."""
-    return rows + [row | {_number(row): row[_number(row)] + 1} for row in rows[: int(arg or 3)]]
+    return rows + [_raised(row) for row in rows[: int(arg or 3)]]
 
 
 def _shuffled(rows: list[Row], arg: str, random: Random) -> list[Row]:
@@ -150,10 +156,10 @@ def _earlier(stamp: str) -> str:
 
 
 def _short_day(rows: list[Row], arg: str, random: Random) -> list[Row]:
-    """`short_day=from-to`: these periods (43-44) of every day are missing."""
+    """`short_day=from-to`: these settlement periods (43-44) of every day are missing."""
     first, _, last = (arg or "43-44").partition("-")
     gone = range(int(first), int(last or first) + 1)
-    return [row for row in rows if row["settlementPeriod"] not in gone]
+    return [row for row in rows if row.get("settlementPeriod") not in gone]
 
 
 def _naive_start_time(rows: list[Row], arg: str, random: Random) -> list[Row]:
@@ -164,7 +170,7 @@ def _naive_start_time(rows: list[Row], arg: str, random: Random) -> list[Row]:
 def _restated(rows: list[Row], arg: str, random: Random) -> list[Row]:
     """`restated=percent`: so many percent (5) of the rows have another value than usual."""
     share = float(arg or 5) / 100
-    return [row | {_number(row): row[_number(row)] + 1} if random.random() < share else row for row in rows]
+    return [_raised(row) if random.random() < share else row for row in rows]
 
 
 ROWS: Final[dict[str, Callable[[list[Row], str, Random], list[Row]]]] = {
@@ -188,12 +194,12 @@ ROWS: Final[dict[str, Callable[[list[Row], str, Random], list[Row]]]] = {
 def _charset(body: bytes, arg: str) -> bytes:
     """`charset=latin-1|utf-16`: the bytes are not the UTF-8 that the header promises."""
     if (arg or "latin-1") == "latin-1":
-        return body.replace(b'":"', b'":"\xa3', 1)
+        return re.sub(rb'"[:,]"', lambda found: found[0] + b"\xa3", body, count=1)
     return body.decode().encode(arg)
 
 
 def _malformed_json(body: bytes, arg: str) -> bytes:
-    """The document is not closed, though all of it arrives."""
+    """The document, or the last line of a file, is not closed, though all of it arrives."""
     return body[:-1] + b","
 
 
@@ -237,20 +243,18 @@ def build(request: Request, resource: Resource, now: datetime, faults: list[Faul
     body = answer.body()
     answer.close()
     if on_rows:
-        body = _change_rows(body, on_rows, Random(request.path))
+        random = Random(request.path)
+        body = (answer.edit or edit_json)(body, lambda rows: _changed(rows, on_rows, random))
     for fault in on_bytes:
         body = BYTES[fault.name](body, fault.arg)
     answer.parts = [body]
     return answer
 
 
-def _change_rows(body: bytes, faults: list[Fault], random: Random) -> bytes:
-    document = decode(body)
-    rows: list[Row] = document if isinstance(document, list) else document["data"]
+def _changed(rows: list[Row], faults: list[Fault], random: Random) -> list[Row]:
     for fault in faults:
-        if rows:
-            rows[:] = ROWS[fault.name](rows, fault.arg, random)
-    return encode(document)
+        rows = ROWS[fault.name](rows, fault.arg, random) if rows else rows
+    return rows
 
 
 # --- rules ---

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final
 
 from energy_ingest.clock import ONE_DAY
 
-from .wire import Answer, Request, Resource, Row, json_answer, noise, problem
+from .wire import Answer, Change, Request, Resource, Row, decode, encode, json_answer, noise, problem
 
 PREFIX: Final = "/operationaldata/v1"
 EVERY: Final = timedelta(minutes=12)
 DELAY: Final = timedelta(minutes=4)
 """From the stamp of a publication to its appearance."""
+
+MOST_DATES: Final = 2
+"""More in one request are refused: the real limit is not known, and clients of it stay below this one."""
 
 SITES: Final = tuple((number, f"GENERATED SITE {number}", f"Area {'ABC'[number % 3]}") for number in range(1, 13))
 SILENT: Final = 12
@@ -73,8 +77,10 @@ def _historic_of(request: Request) -> Resource:
         asked = json.loads(request.body)
         first, last = date.fromisoformat(asked["fromDate"]), date.fromisoformat(asked["toDate"])
         wanted = {int(site) for site in asked.get("siteIds") or []}
+        if not 0 <= (last - first).days < MOST_DATES:
+            raise ValueError
     except (ValueError, KeyError, TypeError):
-        errors = {"": ["fromDate and toDate are dates, siteIds a list of numbers."]}
+        errors = {"": [f"fromDate and toDate are at most {MOST_DATES} dates, siteIds a list of numbers."]}
         return Resource(lambda now: problem(request, 400, "One or more validation errors occurred.", errors))
     return Resource(lambda now: _historic(first, last, wanted, now), "GasQuality", (first, last))
 
@@ -84,7 +90,7 @@ def _latest(now: datetime) -> Answer:
     published = stamp.year > 2000
     sites = [_site(number, name, area, _latest_detail(number, stamp)) for number, name, area in SITES]
     body = {"publishedTime": _text(stamp) if published else None, "gasQualityData": sites if published else []}
-    return json_answer(body, **{"X_Twin_Data": "generated"})
+    return _answer(body)
 
 
 def _latest_detail(site: int, stamp: datetime) -> Row:
@@ -100,7 +106,24 @@ def _historic(first: date, last: date, wanted: set[int], now: datetime) -> Answe
         if not wanted or number in wanted:
             times = [] if number == SILENT else stamps(start, end, now)
             found.append(_site(number, name, area, [{"publishedTime": _text(t), **values(number, t)} for t in times]))
-    return json_answer(found, **{"X_Twin_Data": "generated"})
+    return _answer(found)
+
+
+def _answer(document: Row | list[Row]) -> Answer:
+    return replace(json_answer(document, X_Twin_Data="generated"), edit=_edit)
+
+
+def _edit(body: bytes, change: Change) -> bytes:
+    """Change the readings of each site; those of the latest data, one a site, have their numbers in strings."""
+    document = decode(body)
+    for site in document if isinstance(document, list) else document["gasQualityData"]:
+        detail = site["siteGasQualityDetail"]
+        if isinstance(detail, list):
+            site["siteGasQualityDetail"] = change(detail)
+        else:
+            row = change([{name: value and Decimal(value) for name, value in detail.items()}])[-1]
+            site["siteGasQualityDetail"] = {name: None if value is None else str(value) for name, value in row.items()}
+    return encode(document)
 
 
 def _site(number: int, name: str, area: str, detail: Row | list[Row]) -> Row:

@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 JSON: Final = "application/json; charset=utf-8"
 Row = dict[str, Any]
+Change = Callable[[list[Row]], list[Row]]
+"""Rows in, rows out: what a fault on rows does."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,16 @@ class FileSlice:
 
 @dataclass
 class Answer:
-    """A complete HTTP answer; its body is a sequence of byte strings and file slices."""
+    """A complete HTTP answer; its body is a sequence of byte strings and file slices.
+
+    `edit` applies a change to the rows in the body; without one, JSON has them in a list or below `data`.
+    """
 
     parts: list[bytes | FileSlice]
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    edit: Callable[[bytes, Change], bytes] | None = None
 
     @property
     def size(self) -> int:
@@ -66,8 +72,8 @@ class Answer:
 
     @property
     def has_rows(self) -> bool:
-        """Whether the body is data in JSON: what faults on rows can work on."""
-        return self.status == 200 and self.content_type == JSON
+        """Whether the body is data that faults on rows can work on."""
+        return self.status == 200 and (self.content_type == JSON or self.edit is not None)
 
     def body(self) -> bytes:
         """The whole body in memory."""
@@ -100,6 +106,14 @@ def encode(value: Any) -> bytes:
 def decode(body: bytes) -> Any:
     """JSON with numbers as Decimal, the inverse of `encode`."""
     return json.loads(body, parse_float=Decimal)
+
+
+def edit_json(body: bytes, change: Change) -> bytes:
+    """Change the rows of a document that is a list, or has one below `data`."""
+    document = decode(body)
+    rows: list[Row] = document if isinstance(document, list) else document["data"]
+    rows[:] = change(rows)
+    return encode(document)
 
 
 def _text(value: Any) -> str:
