@@ -18,7 +18,7 @@ from typing import Final
 
 from energy_ingest.clock import NOMINATION_CYCLES, NominationCycle, cycle_posting
 
-from .wire import Answer, Change, Request, Resource, noise
+from .wire import Answer, Change, Request, Resource, Row, noise
 
 PREFIX: Final = "/ipost"
 PATHS: Final = ("/capacity/operationally-available",)
@@ -30,7 +30,6 @@ HTML: Final = "text/html; charset=utf-8"
 DELAY: Final = timedelta(minutes=5)
 AGAIN: Final = timedelta(hours=3)
 DUNS: Final = "007933047"
-OPC, TSQ, OAC = 7, 8, 9
 QUANTITIES: Final = ("DC", "OPC", "TSQ", "OAC")
 
 
@@ -82,26 +81,32 @@ def _recorded() -> bytes:
 
 def _made_up(key: str, again: bool) -> bytes:
     """The recorded locations and capacities with other scheduled quantities; `again`: three in a hundred anew."""
-    rows = list(csv.reader(io.StringIO(_recorded().decode())))[1:]
+    rows = _rows(_recorded())
     for number, row in enumerate(rows):
         share, chance = noise(key, number, size=2)
-        if row[TSQ] and row[OPC]:
+        if None not in (row["TSQ"], row["OPC"]):
             share = noise(key, number, "again", size=1)[0] if again and chance < 8 else share
-            scheduled = int(row[OPC]) * share // 255
-            row[TSQ], row[OAC] = str(scheduled), str(int(row[OPC]) - scheduled)
-    return _csv(rows)
+            row["TSQ"] = row["OPC"] * share // 255
+            row["OAC"] = row["OPC"] - row["TSQ"]
+    return _lines(row.values() for row in rows)
 
 
 def _edit(body: bytes, change: Change) -> bytes:
-    """Change the lines below the header, quantities as numbers; a file that has none stays as it is."""
+    """Change the lines below the header; a file that has none stays as it is."""
+    rows = change(_rows(body))
+    return _lines([rows[0], *(row.values() for row in rows)]) if rows else body
+
+
+def _rows(body: bytes) -> list[Row]:
+    """The lines below the header, quantities as numbers, a blank one as None."""
     lines = csv.DictReader(io.StringIO(body.decode()))
-    rows = [{n: Decimal(v) if v and n in QUANTITIES else v for n, v in line.items()} for line in lines]
-    changed = change(rows)
-    return _csv([list(changed[0]), *(row.values() for row in changed)]) if changed else body
+    return [{n: (Decimal(v) if v else None) if n in QUANTITIES else v for n, v in line.items()} for line in lines]
 
 
-def _csv(rows: Iterable[Iterable[object]]) -> bytes:
-    """CSV as the server writes it."""
-    out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(rows)
-    return out.getvalue().encode()
+def _lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """CSV as the server writes it: everything in quotation marks, blank quantities without."""
+    return "".join(",".join(map(_quoted, row)) + "\r\n" for row in rows).encode()
+
+
+def _quoted(value: object) -> str:
+    return "" if value is None else '"' + str(value).replace('"', '""') + '"'
