@@ -11,7 +11,6 @@ from typing import Any
 from energy_ingest import clock
 from energy_ingest.catalog import Dataset
 from energy_ingest.sources import Scope, source_of
-from energy_ingest.windows import settlement_windows
 
 Row = dict[str, Any]
 ALL = Scope("all")
@@ -65,11 +64,18 @@ class Read:
     received: int
 
 
-def read(dataset: Dataset, chunks: bytes | Iterable[bytes], *days: date, scope: Scope = ALL) -> Read:
-    """Parse an answer to the windows from the first to the last of the days."""
-    windows = list(settlement_windows(days[0], days[-1]))
+def read(
+    dataset: Dataset,
+    chunks: bytes | Iterable[bytes],
+    *days: date,
+    scope: Scope = ALL,
+    part: str = "",
+    headers: Mapping[str, str] = {},
+) -> Read:
+    """Parse an answer to the windows from the first to the last of the days, or to those of them that are that part."""
+    windows = [window for window in sorted(dataset.windows(days[0], days[-1])) if part in ("", window.part)]
     chunks = [chunks] if isinstance(chunks, bytes) else chunks
-    pieces = list(source_of(dataset).parse(dataset, chunks, windows, scope))
+    pieces = list(source_of(dataset).parse(dataset, chunks, windows, scope, headers))
     return Read(
         rows=[row for piece in pieces for row in piece.rows.iter_rows(named=True)],
         rejects=[row for piece in pieces for row in piece.rejects.iter_rows(named=True)],
