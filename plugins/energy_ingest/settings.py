@@ -88,6 +88,11 @@ TRANSFER_ASSETS = Setting(
     "",
     "Pipelines of energy_transfer_capacity besides Transwestern, comma-separated, such as FGT,PEPL; empty: none.",
 )
+CAPACITY_START = Setting(
+    "ENERGY_CAPACITY_START",
+    "",
+    "First gas day of the capacity DAGs; empty means ENERGY_START. The pipelines must keep 90 days online.",
+)
 CAPACITY_CYCLES = Setting(
     "ENERGY_CAPACITY_CYCLES",
     "0,1,3,4,7,5",

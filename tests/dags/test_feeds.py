@@ -12,7 +12,7 @@ import pendulum
 import psycopg
 import pytest
 
-from energy_ingest import settings
+from energy_ingest import catalog, settings
 from energy_ingest.calendars import ending_in
 from energy_ingest.catalog import TRANSWESTERN_CAPACITY
 from energy_ingest.operators.postings import IngestPostingsOperator
@@ -177,3 +177,14 @@ def test_only_the_cycles_that_count_have_runs_and_windows(monkeypatch: pytest.Mo
     monkeypatch.delenv(settings.UNTIL.env)
     timetable = parse().dags[TW].timetable
     assert "9" not in str(timetable.serialize().get("expressions", "21 22 13"))
+
+
+def test_each_feed_may_start_at_a_date_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(settings.NATIONAL_GAS_START.env, "2024-10-28")
+    monkeypatch.setenv(settings.CAPACITY_START.env, "2024-10-30")
+    dags = parse().dags
+    assert dags[GAS].start_date == pendulum.datetime(2024, 10, 28)
+    assert dags[TW].start_date < pendulum.datetime(2024, 10, 29, 17, tz="America/Chicago")
+    later = datetime(2024, 11, 5, tzinfo=UTC)
+    first = {name: catalog.get(name).scheduled_windows(later)[0] for name in (GAS, TW)}
+    assert {name: str(window) for name, window in first.items()} == {GAS: "2024-10-28 00:00", TW: "2024-10-30 Timely"}

@@ -122,6 +122,7 @@ def _capacity(name: str, title: str, scopes: Callable[[], tuple[Scope, ...]]) ->
         scopes=scopes,
         member_column="asset",
         batch=_of_its_own,
+        first=settings.CAPACITY_START,
         report="quality/capacity_file",
         influx=Projection(tags=("asset", "loc", "flow_ind", "nomination_cycle"), time="gas_day_start"),
     )

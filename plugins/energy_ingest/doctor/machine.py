@@ -17,7 +17,7 @@ from energy_ingest.errors import Misconfigured
 
 PACKAGES: Final = ("apache-airflow", "apache-airflow-providers-common-compat", "polars", "psycopg", "alembic", "typer")
 TESTED_AIRFLOW: Final = ("2.11", "3.2", "3.3")
-DATES: Final = (settings.START, settings.UNTIL, settings.NATIONAL_GAS_START)
+DATES: Final = (settings.START, settings.UNTIL, settings.NATIONAL_GAS_START, settings.CAPACITY_START)
 NO_SPACE: Final = 2**29
 LOW_SPACE: Final = 5 * 2**30
 """Bytes free on the archive's disk."""

@@ -58,7 +58,7 @@ def half_hourly() -> CronDataIntervalTimetable:
 
 def first_half_hour() -> pendulum.DateTime:
     """Midnight UTC of ENERGY_NATIONAL_GAS_START, or of ENERGY_START."""
-    return _utc(settings.NATIONAL_GAS_START if settings.NATIONAL_GAS_START.get() else settings.START)
+    return _utc(_or_start(settings.NATIONAL_GAS_START))
 
 
 def every_minute() -> Timetable:
@@ -90,8 +90,8 @@ def postings() -> Timetable:
 
 
 def first_posting() -> pendulum.DateTime:
-    """Before the first posting of the gas day ENERGY_START, which is on the day before."""
-    return _central(settings.START).subtract(hours=11)
+    """Before the first posting of ENERGY_CAPACITY_START, or of ENERGY_START, which is on the day before."""
+    return _central(_or_start(settings.CAPACITY_START)).subtract(hours=11)
 
 
 def first_run() -> pendulum.DateTime:
@@ -101,6 +101,10 @@ def first_run() -> pendulum.DateTime:
 
 def _after_midnight(setting: settings.Setting) -> pendulum.DateTime:
     return _midnight(setting, _ZONE).at(AFTER_MIDNIGHT.hour, AFTER_MIDNIGHT.minute)
+
+
+def _or_start(setting: settings.Setting) -> settings.Setting:
+    return setting if setting.get() else settings.START
 
 
 def _utc(setting: settings.Setting) -> pendulum.DateTime:
