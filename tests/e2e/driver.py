@@ -43,7 +43,10 @@ RANGE = [date(2024, 10, 26), date(2024, 10, 27), date(2024, 10, 28)]
 SETTINGS = {
     "ENERGY_START": f"{RANGE[0]}",
     "ENERGY_UNTIL": f"{RANGE[-1]}",
+    "ENERGY_NATIONAL_GAS_START": f"{RANGE[-1]}",
+    "ENERGY_CAPACITY_START": f"{RANGE[-1] + timedelta(days=1)}",  # five postings, from the afternoon before on
     "ENERGY_RETRY_SECONDS": "2",
+    "ENERGY_POSTING_POLL_SECONDS": "3",
     # Airflow takes minutes to believe that a scheduler or a task is dead; here it may be hasty.
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
@@ -141,9 +144,9 @@ class Airflow:
         ended = lambda seen: seen.keys() == wanted and set(seen.values()) <= set(FINISHED)  # noqa: E731
         return eventually(look, ended, f"{run_type} runs of {dag_id} end", within)
 
-    def task(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """The ingest task of a run."""
-        task: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/ingest")
+    def task(self, dag_id: str, run_id: str, task_id: str = "ingest") -> dict[str, Any]:
+        """A task of a run."""
+        task: dict[str, Any] = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}")
         return task
 
     def log(self, dag_id: str, run_id: str, try_number: int = 1) -> str:
@@ -258,9 +261,11 @@ def load_undisturbed(dataset: Dataset, days: Iterable[date], warehouse_url: str,
 
     @contextmanager
     def fetch(request: Request, pace: Callable[[], None]) -> Iterator[Answer]:
-        status, _, body = twin.get(f"{request}".removeprefix("GET "))
-        assert status == 200, body
-        yield Answer([body])
+        query = "&".join(f"{name}={value}" for name, value in request.params)
+        body = json.loads(request.body) if request.body else None
+        status, _, answer = twin.request(request.method, f"{request.path}?{query}", body)
+        assert status == 200, answer
+        yield Answer([answer])
 
     connect = lambda: database.connect(warehouse_url)  # noqa: E731
     [scope] = dataset.scopes()
