@@ -4,7 +4,8 @@
 
 *Loading*: whole-market B1610 days (440,496 rows each) from the twin, through the operator's code path: fetch, parse,
 validate, archive, load, ledger, history. The limit is psql with `COPY` and `MERGE` of ready rows into an equal table
-without any of that. *Scheduling*: catch-up of one-window days by a real scheduler, in runs a minute.
+without any of that. *Projecting*: such a day to InfluxDB, see `bench_influx`. *Scheduling*: catch-up of one-window
+days by a real scheduler, in runs a minute.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from energy_ingest.loading import database, merge, schema
 from energy_ingest.sources import Scope, source_of
 from energy_ingest.windows import utc_now
 from tools import postgres
+from tools.memory import peak_mb
 from tools.stack import ROOT, Stack
 
 sys.path.insert(0, str(ROOT / "include"))
@@ -63,7 +65,7 @@ class Figures:
 
 def main() -> None:
     """Measure, print, and exit 1 where a target is missed."""
-    parser = argparse.ArgumentParser(description="Measure loading and scheduling.")
+    parser = argparse.ArgumentParser(description="Measure loading, projecting and scheduling.")
     parser.add_argument("--days", type=int, default=5, help="whole-market days to load (default: 5)")
     parser.add_argument("--rounds", type=int, default=3, help="times that each figure is taken (default: 3)")
     parser.add_argument("--schedule", type=int, default=365, help="days of scheduled catch-up, 0 to leave it out")
@@ -71,7 +73,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         return _worker(*map(date.fromisoformat, arguments.worker))
+    from tools import bench_influx  # not in the worker: its memory is measured
+
     met = _bench_loading(arguments.days, arguments.rounds)
+    met &= bench_influx.bench(arguments.rounds, console)
     if arguments.schedule:
         met &= _bench_scheduling(arguments.schedule)
     sys.exit(0 if met else 1)
@@ -202,15 +207,7 @@ def _worker(first: date, last: date) -> None:
         cpu, began = time.process_time(), time.perf_counter()
         summary = loader.load(list(DATASET.windows(first, last)))
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    print(json.dumps(asdict(Figures(summary.count("received"), wall, cpu, 0.0, _peak_mb()))))
-
-
-def _peak_mb() -> float:
-    """Most memory this process ever had; Linux's `ru_maxrss` would count what its parent had when it was forked."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    print(json.dumps(asdict(Figures(summary.count("received"), wall, cpu, 0.0, peak_mb()))))
 
 
 def _report_loading(measured: dict[str, list[Figures]], days: int) -> bool:
