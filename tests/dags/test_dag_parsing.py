@@ -161,6 +161,14 @@ def intervals(dag: Any, first: date, last: date) -> list[tuple[Any, Any]]:
     return [(each.start, each.end) for each in found]
 
 
+def test_a_backfill_needs_the_day_after_the_last(source_dag: Any):
+    """As docs/operations.md says: Airflow takes a date for its midnight, before the run of that settlement date."""
+    dag = Serialization.from_dict(json.loads(json.dumps(Serialization.to_dict(source_dag))))
+    first = pendulum.datetime(2024, 3, 29)
+    for last, days in ((pendulum.datetime(2024, 3, 31), [29, 30]), (pendulum.datetime(2024, 4, 1), [29, 30, 31])):
+        assert [run.logical_date.day for run in dag.iter_dagrun_infos_between(first, last)] == days
+
+
 def test_each_run_owns_the_settlement_date_of_its_logical_date(source_dag: Any):
     """Through both clock changes: no date left out, none owned twice."""
     found = intervals(source_dag, date(2024, 3, 25), date(2024, 11, 3))

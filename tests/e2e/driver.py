@@ -166,7 +166,7 @@ class Airflow:
         for backfill in self.call("GET", f"/backfills?dag_id={dag_id}")["backfills"]:
             if not backfill["completed_at"]:  # its runs have ended, and Airflow would notice within half a minute
                 self.call("PUT", f"/backfills/{backfill['id']}/cancel")
-        span = ("--from-date", f"{first}", "--to-date", f"{last}T23:59:59")
+        span = ("--from-date", f"{first}", "--to-date", f"{last + timedelta(days=1)}")  # as docs/operations.md says
         self.cli("backfill", "create", "--dag-id", dag_id, *span, "--reprocess-behavior", reprocess)
 
 
