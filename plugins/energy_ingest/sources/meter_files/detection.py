@@ -48,7 +48,7 @@ class _Look:
     def cells(self, column: int, most: int = 1000) -> list[str]:
         """What stands in a column's first rows, without blanks."""
         found = (row[column].strip() for row in self.body[:most] if len(row) > column)
-        return [cell for cell in found if cell and headers.normal(cell) != headers.normal(self.columns[column])]
+        return [cell for cell in found if cell and cell != self.columns[column]]
 
     def refuse(self, why: str, fix: str) -> Rejected:
         return Rejected(f"{why}. Nothing was loaded. {fix}")
@@ -92,12 +92,12 @@ def _open(open_file: Callable[[], BinaryIO], name: str, options: Options) -> _Lo
         names, body, facts = tables.json_rows(open_file)
         dialect = Dialect("json", header_row=1, width=len(names))
         return _Look(name, options, dialect, [names, *body], True, layout, facts, said=["read as JSON"])
-    return _open_text(open_file, name, options, layout, head)
+    return _open_text(name, options, layout, head)
 
 
-def _open_text(open_file: Callable[[], BinaryIO], name: str, options: Options, layout: Layout, head: bytes) -> _Look:
+def _open_text(name: str, options: Options, layout: Layout, head: bytes) -> _Look:
     encoding = text.encoding_of(head)
-    lines = text.head_lines(open_file, encoding)
+    lines = text.head_lines(head, encoding)
     if any(ord(char) < 9 for line in lines[:20] for char in line):
         raise Rejected("the file is binary, not a table: export it as CSV, .xlsx, .xls or JSON")
     delimiter = text.delimiter_of(lines)
@@ -341,7 +341,14 @@ def _readable(cell: str, order: str, today: date) -> bool:
 def _clock(look: _Look, column: str | None) -> Literal["local", "utc"]:
     if look.layout.clock in ("local", "utc"):
         return look.layout.clock
+    if _is_n3rgy(look):
+        return "utc"
     return "utc" if column and re.search(r"utc|gmt", column, re.I) else "local"
+
+
+def _is_n3rgy(look: _Look) -> bool:
+    """JSON of n3rgy's consumption service, which gives the ends of half hours in UTC, as smart meters keep it."""
+    return "/consumption/" in look.facts.get("resource", "") and look.facts.get("granularity") == "halfhour"
 
 
 def _decide_wide(look: _Look, blocks: list[headers.Block], flags: list[headers.Block]) -> Decision:
@@ -465,7 +472,7 @@ def _label(look: _Look, layout: Layout) -> tuple[Label, str]:
         return "start", "its name says so"
     if re.search(r"end$|^end|until", name):
         return "end", "its name says so"
-    if look.facts.get("resource", "").endswith("/consumption/1") and look.facts.get("granularity") == "halfhour":
+    if _is_n3rgy(look):
         return "end", "n3rgy writes it so"
     votes = _votes(look, layout)
     if len(votes) == 1:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from energy_ingest.sources.meter_files import values
@@ -43,6 +44,7 @@ _NUMBERED: Final = re.compile(r"^(.*?)(\d{1,4})([^\d]*)$")
 _REPEATED_HOUR: Final = re.compile(r"^dst\s*\+", re.I)
 
 
+@lru_cache(maxsize=4096)
 def normal(name: str) -> str:
     """A name as it is compared: small letters and digits only."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

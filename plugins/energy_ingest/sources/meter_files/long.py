@@ -83,14 +83,14 @@ def _stamps(sieve: Sieve) -> pl.DataFrame:
     decision, today = sieve.decision, sieve.options.today
     order = decision.layout.date_order or "dmy"
     if decision.layout.stamp:
-        texts = sieve.rows[sieve.index(decision.layout.stamp) or ""]
+        texts = sieve.rows[sieve.index(decision.layout.stamp)]
         if decision.layout.clock == "offset":
             found, problems = values.instants(texts, order)
         else:
             found, problems = values.stamps(texts, order)
     else:
-        date_texts = sieve.rows[sieve.index(decision.layout.date) or ""]
-        time_texts = sieve.rows[sieve.index(decision.layout.time) or ""]
+        date_texts = sieve.rows[sieve.index(decision.layout.date)]
+        time_texts = sieve.rows[sieve.index(decision.layout.time)]
         days, wrong_day = values.each(date_texts, lambda text: values.day(text, order, today), pl.Date)
         minutes, wrong_time = values.each(time_texts, values.minute, pl.Int64)
         frame = pl.DataFrame({"day": days, "minute": minutes, "a": wrong_day, "b": wrong_time})
@@ -125,7 +125,7 @@ def _from_local(sieve: Sieve, stamps: pl.DataFrame) -> pl.DataFrame:
 def _folds(sieve: Sieve, stamps: pl.Series, repeated: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Whether each row is of the second of two equal hours, and whether its run makes that certain."""
     layout = sieve.decision.layout
-    meter = [sieve.index(name) or "" for name in (layout.mpan, layout.register, layout.unit) if name]
+    meter = [sieve.index(name) for name in (layout.mpan, layout.register, layout.unit) if name]
     table = sieve.rows.select("row_number", *meter).with_columns(stamp=stamps, repeated=repeated)
     breaks = (pl.col("row_number").diff() != 1) | (pl.col("repeated") != pl.col("repeated").shift())
     table = table.with_row_index("at").with_columns(run=breaks.fill_null(True).cum_sum()).filter("repeated")
@@ -182,7 +182,7 @@ def _refuse_other_lengths(sieve: Sieve, name: str) -> None:
     """Where the file says start and end, they must be half an hour apart (by their offsets, not by the clock)."""
     if sieve.decision.layout.clock != "offset":
         return
-    ends, _ = values.instants(sieve.rows[sieve.index(name) or ""], sieve.decision.layout.date_order or "dmy")
+    ends, _ = values.instants(sieve.rows[sieve.index(name)], sieve.decision.layout.date_order or "dmy")
     length = ends.dt.replace_time_zone("UTC") - sieve.rows["period_start"]
     wrong = (length != timedelta(minutes=30)).fill_null(True)
     sieve.reject(wrong, name, "is not half an hour after the start: only half hours are read")

@@ -10,7 +10,7 @@ import polars as pl
 
 from energy_ingest.sources.meter_files import daily, long, rows, sites, tables, text, wide
 from energy_ingest.sources.meter_files.model import Decision, Options, Piece
-from energy_ingest.sources.meter_files.rows import Sieve
+from energy_ingest.sources.meter_files.rows import SHAPE, Sieve
 
 _PIECE_BYTES: Final = {"wide": 2 << 20, "long": 4 << 20, "daily": 4 << 20, "sites": 4 << 20}
 """Text that makes some 100 to 300 thousand rows, which take about 100 MiB while they are worked on."""
@@ -38,24 +38,24 @@ def parse(
     for frame, counts, read in _whole_runs(decision, _blocks(open_file, decision, size)):
         if (last_row := int(frame["row_number"][-1])) > first:
             left = frame["row_number"] > first
-            yield piece(decision, options, frame.filter(left), counts.filter(left), last_row, read)
+            yield _sifted(Sieve(decision, options, frame.filter(left)), counts.filter(left), last_row, read)
 
 
 def parse_again(raws: Iterable[str], decision: Decision, options: Options) -> Piece:
     """Rejected rows, corrected: the JSON of each reject's `raw`, cells by column name; row numbers count from 1."""
+    corrected = [json.loads(raw) for raw in raws]
     width = max(decision.dialect.width, len(decision.columns))
-    cells = [[str(row.get(name, "")) for name in decision.columns] for row in map(json.loads, raws)]
-    frame, counts = _from_cells(cells, width)
-    return piece(decision, options, frame, counts, frame.height, 0)
-
-
-def piece(
-    decision: Decision, options: Options, frame: pl.DataFrame, counts: pl.Series, last_row: int, read: int
-) -> Piece:
-    """What the rows of a block are."""
+    frame, counts = _from_cells([[str(row.get(name, "")) for name in decision.columns] for row in corrected], width)
     sieve = Sieve(decision, options, frame)
+    unseen = pl.Series([row.get(SHAPE) for row in corrected], dtype=pl.String)
+    sieve.reject_shape(unseen.is_not_null(), unseen, f"complete the cells, then remove {SHAPE!r} and read it again")
+    return _sifted(sieve, counts.filter(unseen.is_null()), frame.height, 0)
+
+
+def _sifted(sieve: Sieve, counts: pl.Series, last_row: int, read: int) -> Piece:
+    """What the rows of a block are; `counts` are the cells that each had."""
     rows.tidy(sieve, counts)
-    found = _SHAPES[decision.layout.shape or "long"](sieve)
+    found = _SHAPES[sieve.decision.layout.shape or "long"](sieve)
     return Piece(found, sieve.rejects, last_row, read, dict(sieve.skipped), dict(sieve.warnings))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -14,6 +14,10 @@ from energy_ingest.sources.meter_files import headers, mpan, values
 from energy_ingest.sources.meter_files.model import Decision, Options
 
 _FOOTER: Final = r"(?i)^\s*((grand|sub)?[ -]?totals?\b|sum\b|end of|report\b|generated\b)"
+
+
+SHAPE: Final = "(row)"
+"""In place of a column's name, where a whole row is wrong."""
 
 
 class Sieve:
@@ -33,9 +37,9 @@ class Sieve:
         """All rejects so far, in the order of the file."""
         return pl.concat([pl.DataFrame(schema=REJECT_SCHEMA), *self._rejects]).sort("row_number", maintain_order=True)
 
-    def index(self, name: str | None) -> str | None:
+    def index(self, name: str | None) -> str:
         """The frame's name for a column of the file."""
-        return None if name is None else str(self.decision.columns.index(name))
+        return str(self.decision.columns.index(name or ""))
 
     def skip(self, mask: pl.Series, reason: str) -> None:
         """Pass over the rows of the mask, counted by reason."""
@@ -54,10 +58,21 @@ class Sieve:
             return
         bad = self.rows.filter(mask)
         why = pl.repeat(reasons, bad.height, eager=True) if isinstance(reasons, str) else reasons.filter(mask)
-        place = self.index(column) if column in self.decision.columns else None
-        shown = bad[place] if place else pl.repeat(None, bad.height, dtype=pl.String, eager=True)
-        cells = bad.select(pl.exclude("row_number", "^[a-z].*$"))
-        self.note(bad["row_number"], column, shown, why, [self._raw(row, cells.columns) for row in cells.iter_rows()])
+        raw = [json.dumps(cells, ensure_ascii=False) for cells in self._named_cells(bad)]
+        self.note(bad["row_number"], column, bad[self.index(column)], why, raw)
+        self.rows = self.rows.filter(~mask)
+
+    def reject_shape(self, mask: pl.Series, cells: pl.Series, reason: str) -> None:
+        """Refuse rows that are not of the file's shape: `cells` says what they have instead.
+
+        Their `raw` says so, too, so that `parse_again` does not take them for complete before somebody has looked.
+        """
+        if not mask.any():
+            return
+        bad, shown = self.rows.filter(mask), cells.filter(mask)
+        named = zip(self._named_cells(bad), shown, strict=True)
+        raw = [json.dumps({**row, SHAPE: what}, ensure_ascii=False) for row, what in named]
+        self.note(bad["row_number"], SHAPE, shown, pl.repeat(reason, bad.height, eager=True), raw)
         self.rows = self.rows.filter(~mask)
 
     def note(self, row_numbers: pl.Series, column: str, shown: pl.Series, why: pl.Series, raw: list[str]) -> None:
@@ -66,17 +81,18 @@ class Sieve:
         parts = dict(zip(REJECT_SCHEMA, (row_numbers, columns, shown, why, raw), strict=True))
         self._rejects.append(pl.DataFrame(parts, schema=REJECT_SCHEMA))
 
-    def _raw(self, row: Sequence[str], places: Sequence[str]) -> str:
+    def _named_cells(self, rows: pl.DataFrame) -> Iterator[dict[str, str]]:
+        """The cells of rows that are not blank, by column name."""
         names = self.decision.columns
-        cells = {names[int(p)]: cell for p, cell in zip(places, row, strict=True) if cell and int(p) < len(names)}
-        return json.dumps(cells, ensure_ascii=False)
+        for row in rows.select(str(n) for n in range(len(names))).iter_rows():
+            yield {name: cell for name, cell in zip(names, row, strict=True) if cell}
 
     def read(
         self, name: str, read: Callable[[str], values.Read[Any]], dtype: Any, into: str, *, warn: bool = False
     ) -> None:
         """A column of the file by a reader of `values`, into a column of `rows`; what is wrong is refused, or told."""
         place = self.index(name)
-        found, problems = values.each(self.rows[place or ""], read, dtype)
+        found, problems = values.each(self.rows[place], read, dtype)
         self.rows = self.rows.with_columns(found.alias(into))
         wrong = problems.is_not_null()
         if warn:
@@ -104,10 +120,16 @@ def tidy(sieve: Sieve, counts: pl.Series) -> None:
     sieve.skip((sieve.rows["filled"] == 1) | sieve.rows["first"].str.contains(_FOOTER), "footer")
     least = _least(decision)
     short = sieve.rows["count"] < least
-    sieve.reject(short, "row", f"breaks off: it has fewer than the {least} cells that a row needs; export it again")
+    why = f"breaks off: a row needs {least} cells at least; complete it, or export the file again"
+    sieve.reject_shape(short, _shown(sieve.rows["count"]), why)
     long = sieve.rows["count"] > max(width, decision.dialect.width)
-    sieve.reject(long, "row", f"has more than the {width} cells of the header: a delimiter inside a value?")
+    why = f"has more cells than the {width} of the header: a delimiter inside a value? put it in quotes"
+    sieve.reject_shape(long, _shown(sieve.rows["count"]), why)
     sieve.rows = sieve.rows.drop("count", "filled", "first")
+
+
+def _shown(counts: pl.Series) -> pl.Series:
+    return counts.cast(pl.String) + " cells"
 
 
 def _odd(rows: pl.DataFrame, decision: Decision) -> bool:
@@ -204,7 +226,7 @@ def read_date(sieve: Sieve) -> None:
 def read_value(sieve: Sieve) -> None:
     """Add `value`; rows where it is blank are passed over."""
     name = sieve.decision.layout.value or ""
-    text = sieve.rows[sieve.index(name) or ""]
+    text = sieve.rows[sieve.index(name)]
     found = values.cast(text.to_frame())[0]
     number, problems = values.numbers(text, found, sieve.decision.dialect.delimiter == ",")
     sieve.rows = sieve.rows.with_columns(value=number)

@@ -121,11 +121,11 @@ def _line_ends(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
 
 
-def head_lines(open_file: Opener, encoding: str) -> list[str]:
-    """The first lines of the file, as far as the first MiB holds them."""
-    for text, _ in blocks(open_file, encoding, HEAD_BYTES):
-        return text.decode("utf-8", "replace").split("\n")[:-1]
-    return []
+def head_lines(head: bytes, encoding: str) -> list[str]:
+    """The lines of the first bytes of a file; of a longer file, without the last, which is cut off."""
+    whole = b"".join(block for block, _ in blocks(lambda: io.BytesIO(head), encoding, HEAD_BYTES))
+    lines = whole.decode("utf-8", "replace").split("\n")[:-1]
+    return lines if len(head) < HEAD_BYTES else lines[:-1]
 
 
 def delimiter_of(lines: list[str]) -> str:

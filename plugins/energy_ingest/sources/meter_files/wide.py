@@ -56,7 +56,7 @@ def refuse_cells(sieve: Sieve, at: pl.Series, slot: Slot, problems: pl.Series) -
     decision, bad = sieve.decision, sieve.rows[at]
     kept = [*rows.key_columns(decision), decision.columns[slot.column]]
     kept += [decision.columns[slot.flag]] if slot.flag is not None else []
-    cells = bad.select(pl.col(sieve.index(name) or "").alias(name) for name in kept)
+    cells = bad.select(pl.col(sieve.index(name)).alias(name) for name in kept)
     raw = [json.dumps(row, ensure_ascii=False) for row in cells.iter_rows(named=True)]
     sieve.note(bad["row_number"], decision.columns[slot.column], bad[str(slot.column)], problems.gather(at), raw)
     return bad.height
