@@ -219,10 +219,12 @@ class Demo:
         starts = [w.start for span in self._spans(dataset) for w in dataset.windows(span.first, span.last)]
         states = ledger.states(connection, dataset, scope)
         mine = [states[start]["state"] for start in starts if start in states]
-        query = (
-            "SELECT coalesce(sum(inserted_rows), 0)::bigint, coalesce(sum(quarantined_rows), 0)::bigint,"
-            " coalesce(extract(epoch FROM sum(duration)), 0)::float8, count(*)"
-            " FROM ledger.import_job WHERE dataset = %s AND scope = %s AND window_start = ANY(%s)"
+        query = (  # windows that share an answer are loaded in the same seconds
+            "SELECT coalesce(sum(inserted), 0)::bigint, coalesce(sum(quarantined), 0)::bigint,"
+            " coalesce(extract(epoch FROM sum(seconds)), 0)::float8, coalesce(sum(jobs), 0)::bigint FROM ("
+            " SELECT sum(inserted_rows) AS inserted, sum(quarantined_rows) AS quarantined, max(duration) AS seconds,"
+            " count(*) AS jobs FROM ledger.import_job WHERE dataset = %s AND scope = %s AND window_start = ANY(%s)"
+            " GROUP BY coalesce(archive_path, job_id::text)) AS answer"
         )
         explained = sum(state in windows.EXPLAINED for state in mine)
         jobs = connection.execute(query, [dataset.name, scope.name, starts]).fetchone() or ()
