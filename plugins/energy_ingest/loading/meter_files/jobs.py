@@ -20,6 +20,7 @@ from energy_ingest.sql import statement
 
 ImportType = Literal["hh", "daily", "sites"]
 IMPORT_TYPES: Final = ("hh", "daily", "sites")
+MPAN_CHECKS: Final = ("warn", "quarantine", "off")
 PRIORITIES: Final = ("high", "normal", "low")
 
 
@@ -61,7 +62,7 @@ class Order:
             ("import type", self.import_type, IMPORT_TYPES),
             ("priority", self.priority, PRIORITIES),
             ("feed", self.feed, (None, *FEEDS)),
-            ("MPAN check", self.mpan_check, (None, "warn", "quarantine", "off")),
+            ("MPAN check", self.mpan_check, (None, *MPAN_CHECKS)),
         ):
             if value not in known:
                 raise Misconfigured(

@@ -50,11 +50,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Importer:
-    """Everything that an import needs: where from, where to, on whose behalf."""
+    """Everything that an import needs: where from, where to, on whose behalf, and how much text a piece has at most."""
 
     connect: database.Connect
     inbox: Inbox
     worker: Worker = field(default_factory=Worker)
+    piece_bytes: int | None = None
 
     def take_all(self, summary: Summary) -> None:
         """Make jobs of the files that have arrived; end what a killed process left behind."""
@@ -109,7 +110,7 @@ class Importer:
         """Import, and record whatever goes wrong: one file's trouble, even a bug of ours, must not stop the others."""
         try:
             with database.typed_errors(), self.inbox.opened(job) as open_file:
-                _import(connection, job, open_file)
+                self._import(connection, job, open_file)
         except NotOurs:
             log.info("job %d is another's or was cancelled; the piece in hand was not loaded", job.job_id)
         except IngestError as error:
@@ -117,6 +118,27 @@ class Importer:
         except Exception as error:
             log.exception("unexpected")
             self._fail(job, f"unexpected {type(error).__name__}: {error}; please report it", may_retry=True)
+
+    def _import(self, connection: psycopg.Connection, job: Job, open_file: OpenFile) -> None:
+        """Load the file piece by piece; the last one's transaction ends the job."""
+        told, lines, state = Report.of(job), _Lines(job), job.status
+        prepare(connection, TARGETS[job.import_type])
+        with contextlib.closing(_ahead(self._pieces(connection, job, told, open_file))) as pieces:
+            for piece, is_last in pieces:
+                state = load_piece(connection, job, piece, told, is_last=is_last)
+                lines.maybe(piece)
+        if state == "processing":  # there was no piece (any more)
+            with connection.transaction():
+                end(connection, job, told)
+
+    def _pieces(self, connection: psycopg.Connection, job: Job, told: Report, open_file: OpenFile) -> Iterator[Piece]:
+        """What is left of the file; that of a replay holds refused rows, and is read whole."""
+        check: Any = job.metadata.get("mpan_check") or settings.METER_MPAN_CHECK.get_choice(*jobs.MPAN_CHECKS)
+        options = Options(job.import_type, today=job.queued_at.date(), feed=job.feed, mpan_check=check)
+        if "replays" in job.metadata:
+            with open_file() as body:
+                return iter(list(replay.pieces(connection, job, body, options)))
+        return parse(open_file, _decision(job, told, open_file, options), options, job.resume_row, self.piece_bytes)
 
     def _fail(self, job: Job, error: str, *, may_retry: bool) -> None:
         with closing(self.connect()) as connection, database.typed_errors(), contextlib.suppress(NotOurs):
@@ -127,32 +149,6 @@ class Importer:
             now = jobs.find(connection, job.job_id)
             self.inbox.tidy(connection, report.text)
         return now
-
-
-def _import(connection: psycopg.Connection, job: Job, open_file: OpenFile) -> None:
-    """Load the file piece by piece; the last one's transaction ends the job."""
-    check: Any = job.metadata.get("mpan_check") or settings.METER_MPAN_CHECK.get_choice("warn", "quarantine", "off")
-    options = Options(job.import_type, today=job.queued_at.date(), feed=job.feed, mpan_check=check)
-    told, lines = Report.of(job), _Lines(job)
-    prepare(connection, TARGETS[job.import_type])
-    state = job.status
-    with contextlib.closing(_ahead(_pieces(connection, job, told, options, open_file))) as pieces:
-        for piece, is_last in pieces:
-            state = load_piece(connection, job, piece, told, is_last=is_last)
-            lines.maybe(piece)
-    if state == "processing":  # there was no piece (any more)
-        with connection.transaction():
-            end(connection, job, told)
-
-
-def _pieces(
-    connection: psycopg.Connection, job: Job, told: Report, options: Options, open_file: OpenFile
-) -> Iterator[Piece]:
-    """What is left of the file; that of a replay holds refused rows, and is read whole."""
-    if "replays" in job.metadata:
-        with open_file() as body:
-            return iter(list(replay.pieces(connection, job, body, options)))
-    return parse(open_file, _decision(job, told, open_file, options), options, job.resume_row)
 
 
 def _decision(job: Job, told: Report, open_file: OpenFile, options: Options) -> Decision:
