@@ -105,6 +105,8 @@ class Inbox:
 
     def _files(self, folder: str, *, every: bool = False) -> list[Found]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if folder and self._fs.info(self._path(folder)).get("islink"):
+                return []  # the link itself is refused, where it lies
             entries = self._fs.ls(self._path(folder), detail=True)
             files = [_found(entry) for entry in entries if entry["type"] != "directory" or entry.get("islink")]
             return [file for file in files if every or not BEING_WRITTEN.search(file.name)]
@@ -224,6 +226,9 @@ class Inbox:
         if path is None:
             places = ", ".join((ACCEPTED, *TAKE_FROM))
             raise Retryable(f"{job.file_name} is in none of {places} of {self._root}: put it back as {_kept(job)}")
+        if path != (accepted := self._path(ACCEPTED, _kept(job))):  # it is retried
+            self._move(path, accepted)
+            path = accepted
         with tempfile.TemporaryDirectory() as scratch:
             local = path
             if not _is_local(self._fs):

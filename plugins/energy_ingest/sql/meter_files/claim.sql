@@ -6,7 +6,7 @@ WITH next AS (
     AND (status = 'queued' AND coalesce(retry_at, queued_at) <= clock_timestamp()
          OR status = 'processing' AND retry_count < max_retries AND {gone})
   ORDER BY array_position(ARRAY['high', 'normal', 'low'], priority), queued_at, job_id
-  FOR UPDATE SKIP LOCKED LIMIT 1
+  FOR NO KEY UPDATE SKIP LOCKED LIMIT 1
 )
 UPDATE ledger.import_job AS j
 SET status = 'processing', started_at = coalesce(started_at, clock_timestamp()), completed_at = NULL, retry_at = NULL,
