@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import polars as pl
@@ -103,29 +103,42 @@ class Sieve:
 
 def tidy(sieve: Sieve, counts: pl.Series) -> None:
     """Take out blank lines, repeated headers and footers, and refuse rows that are too short or too long."""
-    decision, rows = sieve.decision, sieve.rows
-    width = len(decision.columns)
-    if counts.len() and counts.min() == counts.max() == decision.dialect.width and not _odd(rows, decision):
+    decision = sieve.decision
+    if counts.len() and counts.min() == counts.max() == decision.dialect.width and not _odd(sieve.rows, decision):
         return
     cells = pl.concat_list(pl.col(str(n)).str.strip_chars() for n in range(decision.dialect.width))
-    rows = rows.with_columns(
-        count=counts,
-        filled=cells.list.eval(pl.element() != "").list.sum(),
-        first=cells.list.eval(pl.element().filter(pl.element() != "")).list.first().fill_null(""),
-    )
-    sieve.rows = rows
+    sieve.rows = sieve.rows.with_columns(count=counts, filled=cells.list.eval(pl.element() != "").list.sum())
     sieve.skip(sieve.rows["filled"] == 0, "blank line")
-    header = [headers.normal(name) for name in decision.columns]
-    sieve.skip(_repeats(sieve.rows, header), "repeated header")
-    sieve.skip((sieve.rows["filled"] == 1) | sieve.rows["first"].str.contains(_FOOTER), "footer")
-    least = _least(decision)
+    sieve.skip(sieve.rows.select(_is_header(decision)).to_series(), "repeated header")
+    if decision.layout.shape != "sites":
+        sieve.skip(sieve.rows.select(_is_footer(decision)).to_series(), "footer")
+    width, least = len(decision.columns), _least(decision)
     short = sieve.rows["count"] < least
     why = f"breaks off: a row needs {least} cells at least; complete it, or export the file again"
     sieve.reject_shape(short, _shown(sieve.rows["count"]), why)
     long = sieve.rows["count"] > max(width, decision.dialect.width)
     why = f"has more cells than the {width} of the header: a delimiter inside a value? put it in quotes"
     sieve.reject_shape(long, _shown(sieve.rows["count"]), why)
-    sieve.rows = sieve.rows.drop("count", "filled", "first")
+    sieve.rows = sieve.rows.drop("count", "filled")
+
+
+def _is_header(decision: Decision) -> pl.Expr:
+    """Whether a row repeats the names of the first columns that have one."""
+    named = [(n, headers.normal(name)) for n, name in enumerate(decision.columns) if not name.startswith("column ")]
+    same = [_normal(str(n)) == name for n, name in named[:8]]
+    return pl.all_horizontal(pl.col("filled") > 1, *same)
+
+
+def _normal(column: str) -> pl.Expr:
+    return pl.col(column).str.to_lowercase().str.replace_all(r"[^a-z0-9]", "")
+
+
+def _is_footer(decision: Decision) -> pl.Expr:
+    """Whether a row is a remark or a total: alone in its row, or in place of the meter or date."""
+    keys = [pl.col(str(decision.columns.index(name))).str.strip_chars() for name in key_columns(decision)]
+    total = [key.str.contains(_FOOTER) for key in keys]
+    unnamed = pl.any_horizontal(key == "" for key in keys) & pl.col("0").str.contains(_FOOTER)
+    return (pl.col("filled") == 1) | pl.any_horizontal(total) | unnamed
 
 
 def _shown(counts: pl.Series) -> pl.Series:
@@ -147,15 +160,6 @@ def key_columns(decision: Decision) -> list[str]:
     """The names of the columns that say which meter and day a row is about."""
     layout = decision.layout
     return [name for name in (layout.mpan, layout.date, layout.stamp) if name]
-
-
-def _repeats(rows: pl.DataFrame, header: Sequence[str]) -> pl.Series:
-    same = [
-        pl.col(str(n)).str.to_lowercase().str.replace_all(r"[^a-z0-9]", "") == name
-        for n, name in enumerate(header)
-        if name and not name.startswith("column")
-    ][:8]
-    return rows.select(pl.all_horizontal(same) if same else pl.lit(False).repeat_by(1)).to_series()
 
 
 def _least(decision: Decision) -> int:

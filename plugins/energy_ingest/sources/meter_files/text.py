@@ -97,7 +97,7 @@ def blocks(open_file: Opener, encoding: str, size: int) -> Iterator[tuple[bytes,
 def _normal(file: BinaryIO, encoding: str, size: int) -> Iterator[tuple[bytes, int]]:
     decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)("replace")
     held, read = b"", 0
-    while chunk := file.read(size):
+    while chunk := file.read(max(size, len(_DAMAGED_BOM) * 2)):  # a mark is never cut in two
         first = not read
         read += len(chunk)
         text = decoder.decode(chunk).encode("utf-8", "replace") if decoder else chunk
@@ -134,7 +134,7 @@ def delimiter_of(lines: list[str]) -> str:
         return lines[0].strip().strip('"')[4]
     filled = [line for line in lines[:200] if line.strip()]
     scores = {d: Counter(len(cells_of(line, d)) for line in filled) for d in _DELIMITERS}
-    best = {d: max((n * (width - 1) for width, n in score.items()), default=0) for d, score in scores.items()}
+    best = {d: max((n * n * (width - 1) for width, n in score.items()), default=0) for d, score in scores.items()}
     return max(_DELIMITERS, key=lambda d: best[d])
 
 

@@ -1,0 +1,268 @@
+"""What is decided from a file's names and cells, what is said about it, and where two readings are possible."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import zipfile
+from datetime import UTC, date
+
+import pytest
+
+from energy_ingest.errors import Misconfigured, Rejected
+from energy_ingest.sources import meter_files
+from tests.unit.meter_files import made_up
+from tests.unit.meter_files.made_up import ORDINARY, SPRING, Style, opener, options, read
+
+ONE = made_up.mpan(1)
+DAY = made_up.readings(1, ORDINARY, 1, itertools.cycle([1.0, 2.0]))
+HOURS = ",".join(f"HH{n}" for n in range(1, 49))
+VALUES = ",".join(["1"] * 48)
+
+
+def decide(content: bytes | str, name: str = "file.csv", **more: object) -> meter_files.Decision:
+    return meter_files.decide(opener(content), name, options(**more))
+
+
+def kwh(content: str, **more: object) -> float:
+    found = read(content, **more)
+    assert found.rejects.is_empty(), found.rejects["reason"][0]
+    return found.rows["quantity_kwh"].sum()
+
+
+# --- two readings ---
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (f"Site Id,Meter Number,Date,{HOURS}\nX1,Y2,01/02/2024,{VALUES}", "'Meter Number' or 'Site Id'"),
+        (f"MPAN,Datetime,kWh\n{ONE},01/02/2024 12:00,1\n{ONE},01/02/2024 12:30,1", "start or the end"),
+        (f"MPAN,Datetime,kWh\n{ONE},01/02/2024 00:00,1\n{ONE},02/02/2024 00:00,1", "start or the end"),
+        (f"MPAN,Date,Time,Import kWh,Export kWh\n{ONE},01/02/2024,00:00,1,2", "'Import kWh' or 'Export kWh'"),
+        (f"MPAN,Date,{HOURS},{HOURS.replace('HH', 'Gen')}\n{ONE},01/02/2024,{VALUES},{VALUES}", "'hh' or 'gen'"),
+        (f"MPAN,Date,{HOURS}\n{ONE},02/13/2024,{VALUES}\n{ONE},02/14/2024,{VALUES}", "month comes first"),
+        (f"Date,{HOURS}\n01/02/2024,{VALUES}", "no column names the meter"),
+        (f"MPAN,Date,kWh\n{ONE},01/02/2024,24", "import it as daily"),
+        (f"MPAN,Reference\n{ONE},1", "no header"),
+    ],
+)  # fmt: skip
+def test_refused(content, why):
+    with pytest.raises(Rejected, match=why) as refusal:
+        decide(content)
+    assert "Nothing was loaded" in str(refusal.value)
+
+
+def test_a_feed_chooses():
+    stamps = f"MPAN,Datetime,kWh\n{ONE},01/02/2024 12:00,1\n{ONE},01/02/2024 12:30,1"
+    starts = [read(stamps, feed=feed).rows["period_start"][0].hour for feed in ("start-labelled", "end-labelled")]
+    assert starts == [12, 11]
+    american = f"MPAN,Date,{HOURS}\n{ONE},02/13/2024,{VALUES}"
+    assert read(american, feed="month-first").rows["period_start"][0].date() == date(2024, 2, 13)
+
+
+def test_a_feed_that_does_not_exist_or_fit():
+    with pytest.raises(Misconfigured, match="no feed 'nobody'"):
+        decide("a", feed="nobody")
+    with pytest.raises(Rejected, match="has a column 'Site Id', which the file does not have"):
+        decide(f"MPAN,Date,{HOURS}\n{ONE},01/02/2024,{VALUES}", feed="imserv-data-type")
+
+
+def test_stamps_that_uk_clocks_never_showed_mean_utc():
+    made = made_up.readings(1, SPRING, 1, itertools.repeat(1.0))
+    table = made_up.by_stamp(made, "start", "%Y-%m-%d %H:%M", str, UTC)
+    table[0][1] = "Datetime"
+    with pytest.raises(Rejected, match="did not exist on UK clocks"):
+        decide(Style().write(table))
+    quarantined = read(Style().write(table), feed="local-time")
+    assert quarantined.rejects["reason"].str.contains("did not exist on UK clocks").to_list() == [True, True]
+
+
+# --- what is no table ---
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (gzip.compress(b"MPAN"), "gzip archive"), (b"", "empty"), (b"\xff\xfe", "empty"), (b"sep=,\r\n", "no rows"),
+        (b"  <!DOCTYPE html><html>", "web page"), (b"\x01\x02\x03\n", "binary"), (b"{", "not valid JSON"),
+        (b"[1, 2]", "no single list"), (b"x" * (3 << 20), "no header|no rows|more than 1 MiB"),
+    ],
+)  # fmt: skip
+def test_no_table(content, why):
+    with pytest.raises(Rejected, match=why):
+        decide(content)
+
+
+def test_an_archive_under_a_workbooks_name():
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        archive.writestr("readings.csv", "MPAN")
+    with pytest.raises(Rejected, match="ZIP archive"):
+        decide(body.getvalue(), "readings.xlsx")
+
+
+def test_a_line_without_end_is_refused_wherever_it_comes():
+    content = f"MPAN,Date,{HOURS}\n" + f"{ONE},01/02/2024,{VALUES}\n" * 9000 + "x" * (3 << 20)
+    with pytest.raises(Rejected, match="more than 1 MiB"):
+        read(content)
+
+
+# --- what is found ---
+
+
+@pytest.mark.parametrize(
+    ("names", "positional", "first_place"),
+    [
+        ([f"HH{n:02}" for n in range(1, 49)], True, 1),
+        ([f"kWh_{n}" for n in range(1, 49)] + [f"kVArh_{n}" for n in range(1, 49)], True, 1),
+        ([f"{n}" for n in range(1, 51)], True, 1),
+        ([f"Consumption(KWh) HH{n}" for n in range(1, 51)], True, 1),
+        ([f"{n // 2:02}:{n % 2 * 30:02}" for n in range(48)], False, 0),
+        ([f"[{n // 2:02}:{n % 2 * 30:02}]" for n in range(1, 49)], False, 0),
+        ([f"{n // 2 * 100 + n % 2 * 30}" for n in range(1, 49)], False, 0),
+        ([f"H{n // 2:02}{n % 2 * 30:02}" for n in range(48)], False, 0),
+        ([f"consumptionHH_{n // 2:02}_{n % 2 * 30:02}_00" for n in range(48)], False, 0),
+        ([f"{n // 2 % 12 or 12}:{n % 2 * 30:02} {'AP'[n // 24]}M" for n in range(48)], False, 0),
+        ([f"{n // 2:02}:{n % 2 * 30:02} - {(n + 1) // 2 % 24:02}:{(n + 1) % 2 * 30:02}" for n in range(48)], False, 0),
+    ],
+)
+def test_half_hour_columns(names, positional, first_place):
+    row = ["1"] * 48 + [""] * (len(names) - 48)
+    content = ",".join(["MPAN", "Date", *names]) + "\n" + ",".join([ONE, "01/02/2024", *row])
+    found = read(content)
+    assert (found.decision.positional, found.decision.slots[0].place) == (positional, first_place)
+    starts = found.rows["period_start"]
+    assert (starts.len(), f"{starts[0]:%H:%M}", f"{starts[-1]:%H:%M}") == (48, "00:00", "23:30")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [f"{name}" for n in range(48) for name in (f"{n // 2:02}:{n % 2 * 30:02}", "DQ Flag")],
+        [f"{n // 2:02}:{n % 2 * 30:02}{flag}" for n in range(48) for flag in ("", " Flag")],
+        [f"{name}{n}" for n in range(1, 49) for name in ("HH", "ReadTypeHH")],
+    ],
+)  # fmt: skip
+def test_flags_beside_each_value(header):
+    cells = [cell for n in range(48) for cell in ("1", "E" if n < 2 else "A")]
+    found = read(",".join(["MPAN", "Date", *header]) + "\n" + ",".join([ONE, "01/02/2024", *cells]))
+    assert found.rows["reading_type"].to_list() == ["estimated"] * 2 + ["actual"] * 46
+
+
+def test_flags_before_each_value_and_in_a_block_behind():
+    before = [f"interval_{n}{name}" for n in range(1, 49) for name in ("_indicator", "")]
+    cells = [cell for n in range(48) for cell in ("E" if n < 2 else "A", "1")]
+    found = read(",".join(["mpxn", "reading_date", *before]) + "\n" + ",".join([ONE, "01/02/2024", *cells]))
+    assert found.rows["reading_type"].to_list() == ["estimated"] * 2 + ["actual"] * 46
+    block = [f"{name}{n}" for name in ("P", "UT") for n in range(1, 51)]
+    cells = ["1"] * 48 + [""] * 2 + ["E"] * 2 + ["A"] * 48
+    found = read(",".join(["Date", "MPAN", *block]) + "\n" + ",".join(["2024-02-01", ONE, *cells]))
+    assert found.rows["reading_type"].to_list() == ["estimated"] * 2 + ["actual"] * 46
+
+
+@pytest.mark.parametrize(
+    ("content", "total"),
+    [
+        (f"MPAN,Date,Period,wh\n{ONE},01/02/2024,1,1500", 1.5),
+        (f"MPAN,Date,Period,MWh\n{ONE},01/02/2024,1,1.5", 1500),
+        (f"MPAN,Date,Period,Value,Unit\n{ONE},01/02/2024,1,1500,Wh\n{ONE},01/02/2024,2,1,kWh", 2.5),
+        (f"MPAN,Date,Period,Value,Unit\n{ONE},01/02/2024,1,3,kWh\n{ONE},01/02/2024,1,9,kVArh", 3),
+        (f"MPAN,Date,Data Type,{HOURS}\n{ONE},01/02/2024,kWh,{VALUES}\n{ONE},01/02/2024,kVArh,{VALUES}", 48),
+    ],
+)
+def test_units(content, total):
+    assert kwh(content) == pytest.approx(total)
+
+
+def test_an_unknown_unit_is_no_kwh():
+    found = read(f"MPAN,Date,Period,Value,Unit\n{ONE},01/02/2024,1,3,m3")
+    assert (found.rows.height, found.reasons) == (0, [(2, "Unit", "m3")])
+
+
+def test_measurement_quantities_name_the_direction():
+    content = f"Date,MPAN,MQ,{HOURS}\n" + "\n".join(f"2024-02-01,{ONE},{mq},{VALUES}" for mq in ("AI", "AE", "RI"))
+    found = read(content.replace("MQ", "Measurement Quantity ID"))
+    assert found.rows["register"].value_counts(sort=True).sort("register").rows() == [("export", 48), ("import", 48)]
+    assert found.skipped == {"other quantity than active energy": 1}
+
+
+def test_the_meter_may_be_named_by_the_files_name():
+    content = Style().write([row[1:] for row in made_up.by_stamp(DAY, "start", "%Y-%m-%d %H:%M", str)])
+    assert read(content, f"export_{ONE}_2024.csv").readings == DAY
+
+
+@pytest.mark.parametrize(("check", "rows", "rejects"), [("warn", 1, 0), ("quarantine", 0, 1), ("off", 1, 0)])
+def test_ids_that_are_no_mpan(check, rows, rejects):
+    found = read("Meter,Date,Period,kWh\nE06BG12862,01/02/2024,1,1", mpan_check=check)
+    assert (found.rows.height, found.rejects.height, bool(found.warnings)) == (rows, rejects, check == "warn")
+
+
+def test_the_decision_is_said():
+    said = " | ".join(decide(f"junk\n\nMPAN,Date,{HOURS}\n{ONE},01/02/2024,{VALUES}").said)
+    for part in (
+        "utf-8",
+        "','",
+        "row 3 is the header",
+        "'MPAN' names the meter",
+        "48 half hours",
+        "counted from local midnight",
+    ):
+        assert part in said
+
+
+# --- days that cannot be ---
+
+
+def test_values_in_half_hours_that_a_day_does_not_have():
+    spring = f"MPAN,Date,{HOURS}\n{ONE},31/03/2024,{VALUES}\n{ONE},01/04/2024,{VALUES}"
+    found = read(spring)
+    assert (found.rows.height, found.reasons) == (48, [(2, "Date", "31/03/2024")])
+    ordinary = f"MPAN,Date,{HOURS},HH49,HH50\n{ONE},01/04/2024,{VALUES},1,1\n{ONE},02/04/2024,{VALUES},0,"
+    found = read(ordinary)
+    assert (found.rows.height, found.reasons) == (48, [(2, "Date", "01/04/2024")])
+    assert found.skipped == {"blank cell": 1, "zero in a half hour that the day does not have": 1}
+
+
+@pytest.mark.parametrize(("label", "blank"), [("start", (2, 3)), ("end", (2, 3)), ("end", (1, 2))])
+def test_the_hour_that_spring_skips_in_columns_named_by_the_clock(label, blank):
+    cells = [("" if n in blank else f"{n}") for n in range(48)]
+    names = made_up.by_clock([], label, str)[0]
+    found = read(",".join(names) + f"\n{ONE},2024-03-31," + ",".join(cells))
+    assert found.skipped == {"blank cell": 2}
+    starts = found.rows["period_start"].dt.strftime("%H:%M").to_list()
+    assert starts == [f"{n // 2:02}:{n % 2 * 30:02}" for n in range(46)]
+    assert found.rows["quantity_kwh"].to_list() == [n for n in range(48) if n not in blank]
+
+
+def test_a_repeated_hour_of_its_own_is_not_guessed_at():
+    names = [f"{n // 2:02}:{n % 2 * 30:02}" for n in range(1, 49)]
+    header = ",".join(["MPAN", "Date", *names, "DST +0:30", "DST +1:00"])
+    found = read(f"{header}\n{ONE},29/10/2023,{VALUES},7,0\n{ONE},30/10/2023,{VALUES},,")
+    assert found.reasons == [(2, "DST +0:30", "7")]
+    assert found.rows.height == 96
+
+
+def test_settlement_periods_that_a_day_does_not_have():
+    found = read(
+        f"MPAN,Date,Period,kWh\n{ONE},31/03/2024,46,1\n{ONE},31/03/2024,47,1\n{ONE},29/10/2023,50,1\n{ONE},1/2/2024,51,1"
+    )
+    assert found.rows["row_number"].to_list() == [2, 4]
+    assert found.reasons == [(3, "Period", "47"), (5, "Period", "51")]
+
+
+def test_starts_and_ends_must_be_half_an_hour_apart_by_their_offsets():
+    rows = ["1,2024-03-31T00:30:00+00:00,2024-03-31T02:00:00+01:00", "1,2024-02-01T00:00:00Z,2024-02-01T01:00:00Z"]
+    found = read("\n".join(["Consumption (kWh), Start, End", *rows]), f"{ONE}.csv")
+    assert found.rows["row_number"].to_list() == [2]
+    assert found.reasons == [(3, "End", "2024-02-01T01:00:00Z")]
+
+
+def test_off_grid_stamps_are_refused_but_where_they_are_blank():
+    found = read(
+        f"MPAN,Datetime,kWh\n{ONE},2024-02-01 00:00,1\n{ONE},2024-02-01 12:37:27,Null\n{ONE},2024-02-01 12:37:27,1",
+        feed="start-labelled",
+    )
+    assert found.skipped == {"blank cell": 1}
+    assert found.reasons == [(4, "Datetime", "2024-02-01 12:37:27")]
