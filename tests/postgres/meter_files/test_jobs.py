@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from energy_ingest.errors import Misconfigured, Retryable
@@ -249,20 +250,19 @@ def test_a_job_at_work_is_nobody_elses(box: Box):
 
 def test_who_was_taken_for_dead_can_commit_nothing(box: Box):
     """A process that stood still too long: its job is another's, and it finds out before it commits."""
-    silent = "UPDATE ledger.import_job SET heartbeat_at = now() - interval '16 minutes' RETURNING 1"
+    rivals: list[psycopg.Connection] = []
 
     def tap(step: str) -> None:
-        if step == "merge" and not rival:
-            rival.append(True)
-            ask(box.url, silent)
-            with connect(box.url) as connection:
-                taken = jobs.claim(connection, Worker(run_id="rival"))
-            assert taken and taken.claims == 2 and taken.retry_count == 1
+        if step == "merge" and not rivals:
+            ask(box.url, "UPDATE ledger.import_job SET heartbeat_at = now() - interval '16 minutes' RETURNING 1")
+            rivals.append(connect(box.url))
+            taken = jobs.claim(rivals[0], Worker(run_id="rival"))
+            assert taken and (taken.claims, taken.retry_count) == (2, 1)
 
-    rival: list[bool] = []
     job = box.load("june.csv", wide(days(1)), tap=tap)
     assert (job.status, job.claims, readings(box.url)) == ("processing", 2, [])
-    ask(box.url, silent)
+    rivals[0].close()
+    wait_for(box.url, NOBODY_ELSE)
     (job,) = box.run().ended
     assert (job.status, job.claims, job.inserted_rows) == ("completed", 3, 144)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date, datetime
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -91,18 +92,20 @@ def pieces(connection: psycopg.Connection, job: Job, body: BinaryIO, options: Op
         )
         yield replace(piece, rows=_renumbered(piece.rows, numbers), rejects=_renumbered(piece.rejects, numbers))
     if typed := [line for line in lines if _is_typed(job, line)]:
-        schema = SCHEMAS[job.import_type]
-        rows = pl.DataFrame(
-            [{**json.loads(line["raw"]), "row_number": line["row_number"]} for line in typed],
-            schema={name: pl.String if kind.is_temporal() else kind for name, kind in schema.items()},
-        )
-        rows = rows.with_columns(pl.col(name).cast(kind) for name, kind in schema.items() if kind.is_temporal())
+        rows = pl.DataFrame([_typed(line) for line in typed], schema=SCHEMAS[job.import_type])
         yield Piece(rows, pl.DataFrame(schema=REJECT_SCHEMA), last_row=len(lines), bytes_read=body.tell())
 
 
 def _is_typed(job: Job, line: Entry) -> bool:
     """Whether the loader refused it, which knows columns of the table; a parser refuses cells of the file."""
     return set(json.loads(line["raw"])) == set(TARGETS[job.import_type].columns)
+
+
+def _typed(line: Entry) -> Entry:
+    """A row as the loader had it."""
+    row = {**json.loads(line["raw"]), "row_number": line["row_number"]}
+    times = {"period_start": datetime.fromisoformat, "local_date": date.fromisoformat}
+    return {name: times[name](value) if name in times else value for name, value in row.items()}
 
 
 def _renumbered(frame: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
