@@ -42,7 +42,8 @@ def kwh(content: str, **more: object) -> float:
         (f"MPAN,Datetime,kWh\n{ONE},01/02/2024 00:00,1\n{ONE},02/02/2024 00:00,1", "start or the end"),
         (f"MPAN,Date,Time,Import kWh,Export kWh\n{ONE},01/02/2024,00:00,1,2", "'Import kWh' or 'Export kWh'"),
         (f"MPAN,Date,{HOURS},{HOURS.replace('HH', 'Gen')}\n{ONE},01/02/2024,{VALUES},{VALUES}", "'hh' or 'gen'"),
-        (f"MPAN,Date,{HOURS}\n{ONE},02/13/2024,{VALUES}\n{ONE},02/14/2024,{VALUES}", "month comes first"),
+        (f"MPAN,Date,{HOURS}\n{ONE},02/13/2024,{VALUES}\n{ONE},02/14/2024,{VALUES}", "only dates in another order"),
+        (f"MPAN,Date,{HOURS}\n{ONE},02/03/2024,{VALUES}\n{ONE},02/14/2024,{VALUES}", "month-first"),
         (f"Date,{HOURS}\n01/02/2024,{VALUES}", "no column names the meter"),
         (f"MPAN,Date,kWh\n{ONE},01/02/2024,24", "import it as daily"),
         (f"MPAN,Reference\n{ONE},1", "no header"),
@@ -60,6 +61,33 @@ def test_a_feed_chooses():
     assert starts == [12, 11]
     american = f"MPAN,Date,{HOURS}\n{ONE},02/13/2024,{VALUES}"
     assert read(american, feed="month-first").rows["period_start"][0].date() == date(2024, 2, 13)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("label", ["start", "end"])
+def test_the_side_of_the_stamp_shows_in_whole_days_in_whichever_order(label, reverse):
+    made = sorted(DAY, key=lambda reading: reading.start, reverse=reverse)
+    content = Style().write(made_up.by_stamp(made, label, "%Y-%m-%d %H:%M", str))
+    assert read(content).readings == made
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_side_of_the_stamp_in_a_file_of_which_only_the_start_is_looked_at(reverse):
+    made = made_up.readings(1, ORDINARY, 700, itertools.repeat(1.0))
+    made.sort(key=lambda reading: reading.start, reverse=reverse)
+    content = Style().write(made_up.by_stamp(made, "end", "%Y-%m-%d %H:%M:%S", str))
+    assert len(content) > 1 << 20
+    assert decide(content).layout.label == "end"
+
+
+def test_a_unit_beside_a_column_called_kwh_has_the_say():
+    found = read(f"MPAN,Date,Period,kWh,Units\n{ONE},01/02/2024,1,3,kWh\n{ONE},01/02/2024,1,9,kVArh")
+    assert (found.rows["quantity_kwh"].to_list(), found.skipped) == ([3], {"other quantity than active energy": 1})
+
+
+def test_json_in_a_unit_that_is_no_energy():
+    with pytest.raises(Rejected, match="no unit of electric energy"):
+        decide(made_up.n3rgy(DAY).replace("kWh", "m3"))
 
 
 def test_a_feed_that_does_not_exist_or_fit():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,6 @@ BLANK = "blank cell"
 
 KABOOM = ("Date", "KABOOM", "is no date that is known")
 BREAKS_OFF = "breaks off"
-WORKBOOKS = pytest.mark.skipif(
-    find_spec("python_calamine") is None, reason="python-calamine comes with the next lock of requirements.txt"
-)
-
 # file, feed, readings, kWh, first and last half hour, rejects (row, column, value, reason), skipped, warnings
 READ = [
     ("banes-bad-example-date-file.csv", None, 0, 0, None, [(2, *KABOOM)], {"blank line": 1}, {}),
@@ -65,7 +60,7 @@ READ = [
      [], {"blank line": 16}, {}),
     ("with-nulls-empty-lines-invalid-chars.csv", None, 6, 22.0, ("2019-09-02 23:00", "2019-09-04 22:30"), [], {}, {}),
     *(
-        pytest.param(name, None, 240, 1114.429, ("2019-11-13 00:00", "2019-11-13 23:30"), [], {}, {}, marks=WORKBOOKS)
+        (name, None, 240, 1114.429, ("2019-11-13 00:00", "2019-11-13 23:30"), [], {}, {})
         for name in ("banes-example-file.xls", "banes-example-file.xlsx")
     ),
 ]  # fmt: skip
@@ -81,7 +76,7 @@ REFUSED = [
     ("row-per-day.valid.csv", "'Meter Number' or 'Site Id'"),
     ("row-per-reading.empty-msft.csv", "no rows"),
     ("row-per-reading.empty.csv", "empty"),
-    pytest.param("date-test.xlsx", "no header was found", marks=WORKBOOKS),
+    ("date-test.xlsx", "no header was found"),
 ]
 
 
@@ -104,7 +99,7 @@ def test_refused_file(name, why):
 
 
 def test_every_file_has_an_outcome():
-    tested = {getattr(case, "values", case)[0] for case in [*READ, *REFUSED]}
+    tested = {case[0] for case in [*READ, *REFUSED]}
     assert tested == {path.name for path in GOLDEN.iterdir()} - NOT_DATA
 
 

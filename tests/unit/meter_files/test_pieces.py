@@ -40,10 +40,17 @@ FILES = {
 def test_any_size_of_pieces(kind, data):
     whole = read(FILES[kind])
     assert whole.rejects.height >= 3
-    cut = read(FILES[kind], piece_bytes=data.draw(st.integers(1, 3000)))
+    cut = read(FILES[kind], piece_bytes=data.draw(st.integers(300, 3000)))
     assert (cut.skipped, cut.warnings) == (whole.skipped, whole.warnings)
     assert cut.rows.equals(whole.rows)
     assert cut.rejects.equals(whole.rejects)
+
+
+def test_pieces_of_a_single_line():
+    made = made_up.readings(1, AUTUMN, 1, itertools.repeat(1.0))[:6]
+    content = Style().write(made_up.by_stamp(made, "start", "%d/%m/%Y %H:%M", str))
+    cut = read(content, piece_bytes=1, feed="start-labelled")
+    assert cut.readings == made
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -52,7 +59,7 @@ def test_any_size_of_pieces(kind, data):
 def test_going_on_after_any_piece_gives_exactly_the_rest(kind, data):
     content, chosen = FILES[kind], options()
     decision = meter_files.decide(opener(content), "file.csv", chosen)
-    size, other_size = data.draw(st.integers(100, 3000)), data.draw(st.integers(100, 3000))
+    size, other_size = data.draw(st.integers(300, 3000)), data.draw(st.integers(300, 3000))
     pieces = list(meter_files.parse(opener(content), decision, chosen, 0, size))
     done = data.draw(st.integers(0, len(pieces)))
     after = pieces[done - 1].last_row if done else 0

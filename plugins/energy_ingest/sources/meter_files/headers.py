@@ -120,7 +120,7 @@ def is_other_quantity(name: str) -> bool:
 
 def is_flag(name: str) -> bool:
     """Whether a name is that of a column that qualifies the values beside it."""
-    return _FLAG_WORDS.search(name) is not None or name.strip() == "_"
+    return _FLAG_WORDS.search(name) is not None
 
 
 def is_repeated_hour(name: str) -> bool:
@@ -141,3 +141,9 @@ def meters(names: Sequence[str]) -> list[int]:
         if found := [have.index(alias) for alias in aliases.split() if alias in have]:
             return found
     return []
+
+
+def energy(names: Sequence[str]) -> list[int]:
+    """The columns that name kWh without being a total."""
+    have = [normal(name) for name in names]
+    return [n for n, name in enumerate(have) if "kwh" in name and "total" not in name]

@@ -18,6 +18,7 @@ _GENERIC: Final = {
     "utc-start-labelled": Layout("UTC, stamps name the start of the half hour", clock="utc", label="start"),
     "utc-end-labelled": Layout("UTC, stamps name the end of the half hour", clock="utc", label="end"),
     "month-first": Layout("dates are month, day, year", date_order="mdy"),
+    "year-first": Layout("dates are year, month, day, the year of two digits", date_order="ymd"),
 }
 
 

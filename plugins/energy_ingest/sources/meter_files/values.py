@@ -210,7 +210,8 @@ def reading_type(text: str) -> Read[str]:
     known = _TYPES.get(plain) or next((kind for word, kind in _TYPE_WORDS.items() if plain.startswith(word)), None)
     if known or plain in BLANK:
         return known or "actual", None
-    return "actual", f"flag {plain[:20]!r} is not known, read as actual"
+    what = f"flag {plain!r}" if len(plain) < 4 else "a flag of several letters"
+    return "actual", f"{what} is not known, read as actual"
 
 
 def unit(text: str, default: str) -> Read[float]:
@@ -223,6 +224,12 @@ def unit(text: str, default: str) -> Read[float]:
     if plain in ("kw", "mw", "w"):
         return None, "is power, not energy: export kWh, half of the average kW of a half hour"
     return None, "is no unit of electric energy: Wh, kWh or MWh"
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is the unit of some quantity of electricity."""
+    plain = text.strip().lower()
+    return plain in UNITS or plain in NOT_ENERGY or plain == "kw"
 
 
 def each(texts: pl.Series, read: Callable[[str], Read[Any]], dtype: Any) -> tuple[pl.Series, pl.Series]:
