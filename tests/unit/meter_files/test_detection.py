@@ -240,6 +240,35 @@ def test_the_decision_is_said():
         assert part in said
 
 
+# --- rows that are none ---
+
+
+@pytest.mark.parametrize("rows", [1, 9])
+def test_a_value_with_an_unquoted_comma_does_not_shift_the_others_unseen(rows):
+    shifted = f"{ONE},01/02/2024,1,234,{VALUES[2:]}"
+    found = read("\n".join([f"MPAN,Date,{HOURS}", *[shifted] * rows, f"{ONE},02/02/2024,{VALUES},,"]))
+    assert found.reasons == [(n + 2, "(row)", "51 cells") for n in range(rows)]
+    assert found.rows.height == 48
+
+
+def test_a_column_without_name_is_no_overflow():
+    found = read(f"MPAN,Date,{HOURS},\n{ONE},01/02/2024,{VALUES},remark")
+    assert (found.rows.height, found.rejects.height) == (48, 0)
+
+
+def test_a_blank_reading_in_a_file_of_one_meter_is_blank_and_no_footer():
+    content = "Datetime,kWh\n2024-02-01 00:00,\n2024-02-01 00:30,1\nend of report"
+    found = read(content, f"{ONE}.csv", feed="start-labelled")
+    assert (found.rows.height, found.skipped) == (1, {"blank cell": 1, "footer": 1})
+
+
+def test_footers_are_passed_over_but_not_the_meters_of_a_company_called_total():
+    day = "01/02/2024," + VALUES
+    rows = [f"Total Energies,{ONE},{day}", f"Grand Total,,,{VALUES}", "Report Time Zone: London", ",Total,," + VALUES]
+    found = read(f"Customer,MPAN,Date,{HOURS}\n" + "\n".join(rows))
+    assert (found.rows.height, found.skipped, found.rejects.height) == (48, {"footer": 3}, 0)
+
+
 # --- days that cannot be ---
 
 

@@ -30,7 +30,7 @@ FILES = {
     "long": messy(made_up.by_stamp(MADE, "start", "%d/%m/%Y %H:%M", str)),
     "long by time": messy(made_up.by_stamp(INTERLEAVED, "end", "%Y-%m-%d %H:%M:%S", str)),
     "periods": messy(made_up.by_period(MADE, str)),
-    "wide": messy(made_up.by_clock(made_up.readings(30, AUTUMN, 2, itertools.cycle([1.0, 0.0])), "start", str)),
+    "wide": messy(made_up.by_clock(made_up.readings(8, AUTUMN, 3, itertools.cycle([1.0, 0.0])), "start", str)),
 }
 
 

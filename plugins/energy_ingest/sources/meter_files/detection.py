@@ -80,7 +80,7 @@ def _find_header(look: Look) -> None:
     """Set the columns' names and where the rows begin."""
     for n, row in enumerate(look.rows[:_HEADER_WITHIN]):
         if _is_header(row, look.layout):
-            look.columns = headers.unique(_trimmed(row))
+            look.columns = headers.unique(row)
             look.said.append(f"row {n + 1} is the header")
             break
     else:
@@ -189,7 +189,7 @@ def _holds_mpans(look: Look, column: int) -> bool:
 def _decide_sites(look: Look) -> Decision:
     for n, row in enumerate(look.rows[:_HEADER_WITHIN]):
         if sites.is_header(row):
-            look.columns = headers.unique(_trimmed(row))
+            look.columns = headers.unique(row)
             width = max(len(look.columns), look.dialect.width, 2)
             look.dialect = replace(look.dialect, header_row=n + 1, width=width)
             said = (*look.said, f"row {n + 1} is the header; a row is a site")

@@ -21,6 +21,9 @@ from energy_ingest.sources.meter_files.rows import Sieve
 _HALF_HOUR: Final = pl.duration(minutes=30)
 _LONDON: Final = "Europe/London"
 
+_LONGEST_RUN: Final = 200_000
+"""Rows that wait for the rest of their hour: four for each of 50,000 meters in a file by time."""
+
 
 def readings(sieve: Sieve) -> pl.DataFrame:
     """READINGS of the rows that are left in the sieve."""
@@ -157,9 +160,10 @@ def held_back(decision: Decision, frame: pl.DataFrame) -> int:
         return 0
     places = [str(decision.columns.index(name)) for name in (layout.stamp or layout.date, layout.time) if name]
     order, count = layout.date_order or "dmy", 0
-    while count < frame.height and _is_repeated(" ".join(frame[-1 - count, place] for place in places), order):
+    longest = min(frame.height, _LONGEST_RUN)
+    while count < longest and _is_repeated(" ".join(frame[-1 - count, place] for place in places), order):
         count += 1
-    return count
+    return count if count < _LONGEST_RUN else 0
 
 
 def _is_repeated(text: str, order: str) -> bool:

@@ -116,7 +116,8 @@ def tidy(sieve: Sieve, counts: pl.Series) -> None:
     short = sieve.rows["count"] < least
     why = f"breaks off: a row needs {least} cells at least; complete it, or export the file again"
     sieve.reject_shape(short, _shown(sieve.rows["count"]), why)
-    long = sieve.rows["count"] > max(width, decision.dialect.width)
+    over = (pl.col("count") > max(width, decision.dialect.width)) | _overflows(decision)
+    long = sieve.rows.select(over).to_series()
     why = f"has more cells than the {width} of the header: a delimiter inside a value? put it in quotes"
     sieve.reject_shape(long, _shown(sieve.rows["count"]), why)
     sieve.rows = sieve.rows.drop("count", "filled")
@@ -133,12 +134,19 @@ def _normal(column: str) -> pl.Expr:
     return pl.col(column).str.to_lowercase().str.replace_all(r"[^a-z0-9]", "")
 
 
+def _overflows(decision: Decision) -> pl.Expr:
+    """Whether a row has something beyond the last column of the header."""
+    beyond = range(len(decision.columns), decision.dialect.width)
+    return pl.any_horizontal(pl.col("0").is_null(), *(pl.col(str(n)).str.strip_chars() != "" for n in beyond))
+
+
 def _is_footer(decision: Decision) -> pl.Expr:
     """Whether a row is a remark or a total: alone in its row, or in place of the meter or date."""
     keys = [pl.col(str(decision.columns.index(name))).str.strip_chars() for name in key_columns(decision)]
     total = [key.str.contains(_FOOTER) for key in keys]
-    unnamed = pl.any_horizontal(key == "" for key in keys) & pl.col("0").str.contains(_FOOTER)
-    return (pl.col("filled") == 1) | pl.any_horizontal(total) | unnamed
+    alone = (pl.col("filled") == 1) | pl.col("0").str.contains(_FOOTER)
+    unnamed = pl.any_horizontal(key == "" for key in keys) & alone
+    return pl.any_horizontal(total) | unnamed
 
 
 def _shown(counts: pl.Series) -> pl.Series:
@@ -152,8 +160,8 @@ def _odd(rows: pl.DataFrame, decision: Decision) -> bool:
         return True
     blank = [(pl.col(key).str.strip_chars() == "").any() for key in keys]
     same = [(pl.col(key).str.strip_chars() == decision.columns[int(key)]).any() for key in keys]
-    footer = pl.col("0").str.contains(_FOOTER).any()
-    return bool(rows.select(pl.any_horizontal(*blank, *same, footer)).item())
+    footer = [pl.col(key).str.contains(_FOOTER).any() for key in ("0", *keys)]
+    return bool(rows.select(pl.any_horizontal(*blank, *same, *footer, _overflows(decision).any())).item())
 
 
 def key_columns(decision: Decision) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any, BinaryIO, Final
 
@@ -121,8 +121,3 @@ def _is_table(value: object) -> bool:
 
 def _cell(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def first_filled(rows: Sequence[Sequence[str]]) -> int:
-    """How many cells the fullest row has."""
-    return max((len(row) for row in rows), default=0)
