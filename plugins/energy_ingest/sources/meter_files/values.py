@@ -78,48 +78,53 @@ def counts(cell: pl.Expr) -> pl.Expr:
 
 def day(text: str, order: str, today: date) -> Read[date]:
     """A date, `order` of day and month where only digits stand: dmy unless the layout says mdy or ymd."""
-    found, why = _day(_WEEKDAY.sub("", text.strip()).lower(), order)
+    plain = _WEEKDAY.sub("", text.strip())
+    if not plain:
+        return None, "is blank: every row needs its date"
+    found, why = _midnight(plain, order) if ":" in plain else _calendar_day(plain, order)
     if found and not EARLIEST <= found <= today + timedelta(days=1):
         return None, f"is the {found}, not between {EARLIEST} and tomorrow: correct the date, or name the feed"
     return found, why
 
 
-def _day(text: str, order: str) -> Read[date]:
-    if not text:
-        return None, "is blank: every row needs its date"
-    if ":" in text:
-        return _midnight_of(text, order)
-    if _NO_YEAR.fullmatch(text):
-        return None, "has no year: write dates as 2024-06-05 or 05/06/2024"
-    parts = _parts(text, order)
-    if parts is None:
-        return None, "is no date that is known: write dates as 2024-06-05 or 05/06/2024"
-    try:
-        return date(parts[0] + (2000 if parts[0] < 100 else 0), parts[1], parts[2]), None
-    except ValueError:
-        swapped = " (month before day? then name a feed with that order)" if 12 < parts[1] <= 31 else ""
-        return None, f"is no date of the calendar in the order day, month, year{swapped}"
-
-
-def _midnight_of(text: str, order: str) -> Read[date]:
+def _midnight(text: str, order: str) -> Read[date]:
     found, why = stamp(text, order)
     if found and (found.hour or found.minute):
         return None, "has a time, where a date belongs: the whole day is meant?"
     return (found.date() if found else None), why
 
 
-def _parts(text: str, order: str) -> tuple[int, int, int] | None:
-    """Year, month and day."""
+def _calendar_day(text: str, order: str) -> Read[date]:
+    if _NO_YEAR.fullmatch(text):
+        return None, "has no year: write dates as 2024-06-05 or 05/06/2024"
+    year, month, of_month = _parts(text.lower(), order)
+    if not 1900 < year < 2200:
+        return None, "is no date that is known: write dates as 2024-06-05 or 05/06/2024"
+    try:
+        return date(year, month, of_month), None
+    except ValueError:
+        swapped = " (month before day? then name a feed with that order)" if 12 < month <= 31 else ""
+        return None, f"is no date of the calendar in the order day, month, year{swapped}"
+
+
+def _parts(text: str, order: str) -> tuple[int, int, int]:
+    """Year, month and day; year 0 where there are none."""
     if found := _YEAR_FIRST.fullmatch(text) or _COMPACT.fullmatch(text):
         return int(found[1]), int(found[2]), int(found[3])
     if found := _THREE.fullmatch(text):
-        a, b, c = int(found[1]), int(found[2]), int(found[3])
-        return {"dmy": (c, b, a), "mdy": (c, a, b), "ymd": (a, b, c)}[order]
+        if order == "ymd":
+            return _year(found[1]), int(found[2]), int(found[3])
+        first, second = int(found[1]), int(found[2])
+        return (_year(found[3]), first, second) if order == "mdy" else (_year(found[3]), second, first)
     if (found := _DAY_MONTH_NAME.fullmatch(text)) and found[2] in _MONTHS:
-        return int(found[3]), _MONTHS[found[2]], int(found[1])
+        return _year(found[3]), _MONTHS[found[2]], int(found[1])
     if (found := _MONTH_NAME_DAY.fullmatch(text)) and found[1] in _MONTHS:
-        return int(found[3]), _MONTHS[found[1]], int(found[2])
-    return None
+        return _year(found[3]), _MONTHS[found[1]], int(found[2])
+    return 0, 0, 0
+
+
+def _year(digits: str) -> int:
+    return int(digits) + (2000 if len(digits) == 2 else 0)
 
 
 @lru_cache(maxsize=4096)
@@ -167,7 +172,7 @@ def stamp(text: str, order: str) -> Read[datetime]:
         plain = f"{time_first[2]} {time_first[1]}"
     parted = _DATE_AND_TIME.fullmatch(plain)
     date_text, time_text = (parted[1], parted[2]) if parted else (plain, "00:00")
-    found, why = _day(date_text.lower(), order)
+    found, why = _calendar_day(date_text, order)
     if found is None:
         return None, why
     at = _seconds(_short(time_text))
