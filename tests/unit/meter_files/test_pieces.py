@@ -106,6 +106,15 @@ def test_rejects_can_be_corrected_and_read_again(kind):
     assert (corrected.rows["quantity_kwh"].to_list(), corrected.rejects.height) == ([7.5], 0)
 
 
+def test_a_corrected_cell_keeps_the_unit_of_its_row():
+    hours = ",".join(f"HH{n}" for n in range(1, 49))
+    content = f"MPAN,Date,Units,Measurement,{hours}\n{made_up.mpan(1)},01/02/2024,Wh,,many" + "," * 47
+    found = read(content)
+    raw = msgspec.json.decode(found.rejects["raw"][0]) | {"HH1": "1500"}
+    piece = meter_files.parse_again([msgspec.json.encode(raw).decode()], found.decision, options())
+    assert piece.rows["quantity_kwh"].to_list() == [1.5]
+
+
 def test_progress_counts_the_bytes_of_the_file():
     content, chosen = FILES["long"], options()
     decision = meter_files.decide(opener(content), "file.csv", chosen)

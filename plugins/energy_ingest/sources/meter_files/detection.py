@@ -14,7 +14,7 @@ from energy_ingest.errors import Misconfigured, Rejected
 from energy_ingest.sources.meter_files import headers, mpan, shapes, sites, tables, text, values
 from energy_ingest.sources.meter_files.layouts import FEEDS
 from energy_ingest.sources.meter_files.look import Look, refusal
-from energy_ingest.sources.meter_files.model import Decision, Dialect, Layout, Options
+from energy_ingest.sources.meter_files.model import ROLES, Decision, Dialect, Layout, Options
 
 _HEADER_WITHIN: Final = 40
 """Rows among which the header must be."""
@@ -92,7 +92,7 @@ def _find_header(look: Look) -> None:
     else:
         usual = look.dialect.width
     look.dialect = replace(look.dialect, header_row=n + 1, width=max(usual, len(look.columns), 2))
-    for role in ("mpan", "date", "time", "period", "stamp", "value", "unit", "reading_type", "register", "end"):
+    for role in ROLES:
         wanted = getattr(look.layout, role)
         if wanted is not None:
             _require(look, role, wanted)

@@ -111,6 +111,10 @@ class Layout:
     days_late: int = 0
 
 
+ROLES: Final = ("mpan", "date", "time", "period", "stamp", "end", "value", "unit", "reading_type", "register")
+"""What a column may be; the names of `Layout`'s fields for them."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """How the bytes become rows: `kind`, encoding and delimiter, the row of the header (0: none) and cells in a row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal
 
 import polars as pl
@@ -13,7 +13,7 @@ import polars as pl
 from energy_ingest import clock
 from energy_ingest.sources.meter_files import headers, mpan, values
 from energy_ingest.sources.meter_files.look import Look, refusal
-from energy_ingest.sources.meter_files.model import Clock, Decision, Label, Layout, Slot
+from energy_ingest.sources.meter_files.model import ROLES, Clock, Decision, Label, Layout, Slot
 
 _MPAN_IN_NAME: Final = re.compile(r"(?<!\d)\d{13}(?!\d)")
 _SAYS_UNITS: Final = {"unit", "units", "uom", "reportingunit"}
@@ -31,16 +31,13 @@ def _found(look: Look, role: str, taken: Sequence[str | None] = ()) -> str | Non
 
 def _complete(look: Look, layout: Layout, named_unit: str | None, said: str) -> Decision:
     """The decision, with the unit, the order of dates, and what is not read."""
-    used = {
-        getattr(layout, role)
-        for role in ("mpan", "date", "time", "period", "stamp", "end", "value", "unit", "reading_type", "register")
-    }
     layout = replace(layout, date_order=_date_order(look, layout))
     if layout.unit and not layout.register and _says_direction(look, layout.unit):
         layout = replace(layout, register=layout.unit)
     unit = named_unit or look.facts.get("unit") or look.options.unit
     if not values.unit(unit, "")[0]:
         raise refusal(f"the values are in {unit!r}, which is no unit of electric energy", "Export kWh, Wh or MWh.")
+    used = [getattr(layout, role) for role in ROLES]
     rest = [name for name in look.columns if name not in used]
     told = [*look.said, said]
     if layout.clock == "utc":
@@ -109,7 +106,7 @@ def _date_order(look: Look, layout: Layout) -> Literal["dmy", "mdy", "ymd"]:
 
 def _readable(cell: str, order: str, today: date) -> bool:
     found, _ = values.stamp(cell, order)
-    return found is not None and values.EARLIEST <= found.date() <= today.replace(year=today.year + 1)
+    return found is not None and values.EARLIEST <= found.date() <= today + timedelta(days=366)
 
 
 def _clock(look: Look, column: str | None) -> Clock:

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from energy_ingest.sources.meter_files import rows, values
-from energy_ingest.sources.meter_files.model import READINGS, Slot
+from energy_ingest.sources.meter_files.model import READINGS, ROLES, Slot
 from energy_ingest.sources.meter_files.rows import Sieve
 
 _ROW: Final = ("row_number", "mpan", "register", "factor", "reading_type", "midnight", "half_hours")
@@ -42,21 +42,22 @@ def _numbers(sieve: Sieve, slots: Sequence[Slot]) -> pl.DataFrame:
     for slot, text, found in zip(slots, texts, values.cast(texts), strict=True):
         number, problems = values.numbers(text, found, clear_comma)
         if problems is not None:
-            bad += refuse_cells(sieve, problems.is_not_null().arg_true(), slot, problems)
+            bad += _refuse_cells(sieve, problems.is_not_null().arg_true(), slot, problems)
         columns.append(number)
     numbers = pl.DataFrame(columns)
     sieve.skip_cells(sum(column.null_count() for column in columns) - bad, "blank cell")
     return numbers
 
 
-def refuse_cells(sieve: Sieve, at: pl.Series, slot: Slot, problems: pl.Series) -> int:
+def _refuse_cells(sieve: Sieve, at: pl.Series, slot: Slot, problems: pl.Series) -> int:
     """Refuse the cells of a column in the rows `at`, for the problems of those rows; how many they are."""
     if not at.len():
         return 0
     decision, bad = sieve.decision, sieve.rows[at]
-    kept = [*rows.key_columns(decision), decision.columns[slot.column]]
+    named = (getattr(decision.layout, role) for role in ROLES)
+    kept = [*(name for name in named if name), decision.columns[slot.column]]
     kept += [decision.columns[slot.flag]] if slot.flag is not None else []
-    cells = bad.select(pl.col(sieve.index(name)).alias(name) for name in kept)
+    cells = bad.select(pl.col(sieve.index(name)).alias(name) for name in dict.fromkeys(kept))
     raw = [json.dumps(row, ensure_ascii=False) for row in cells.iter_rows(named=True)]
     sieve.note(bad["row_number"], decision.columns[slot.column], bad[str(slot.column)], problems.gather(at), raw)
     return bad.height
@@ -64,11 +65,11 @@ def refuse_cells(sieve: Sieve, at: pl.Series, slot: Slot, problems: pl.Series) -
 
 def _refuse_unplaced(sieve: Sieve) -> None:
     """Cells of columns for an hour that is repeated: nobody says which half of it they are."""
-    why = "stands for an hour that autumn repeats, of which the file does not say which: name a feed that does"
+    why = "is of an hour that autumn repeats, but not said of which turn: ask for a file with columns HH1 to HH50"
     for slot in sieve.decision.slots:
         if slot.place is None:
             filled = sieve.rows.select(values.counts(pl.col(str(slot.column)))).to_series()
-            refuse_cells(sieve, filled.arg_true(), slot, pl.repeat(why, filled.len(), eager=True))
+            _refuse_cells(sieve, filled.arg_true(), slot, pl.repeat(why, filled.len(), eager=True))
 
 
 def _spring_by_end(half_hours: pl.Series, numbers: pl.DataFrame, slots: Sequence[Slot]) -> pl.DataFrame:
@@ -85,19 +86,15 @@ def _spring_by_end(half_hours: pl.Series, numbers: pl.DataFrame, slots: Sequence
 
 
 def _cells(sieve: Sieve, slots: Sequence[Slot], numbers: pl.DataFrame) -> pl.DataFrame:
-    """A row for each cell, in the order of the file, blank ones left out; `row` and `slot` say where it stood."""
-    height, width = numbers.height, len(slots)
+    """A row for each cell that is not blank, in the order of the file, with its `place` in the day."""
     table = sieve.rows.select(*_ROW).with_columns(value=numbers.select(pl.concat_list(pl.all())).to_series())
     lists = ["value"]
     if any(slot.flag is not None for slot in slots):
         table = table.with_columns(reading_type=_flags(sieve, slots))
         lists.append("reading_type")
-    table = table.explode(lists)
-    each = pl.int_range(height * width, dtype=pl.UInt32)
     places = pl.Series([slot.place for slot in slots], dtype=pl.Int64)
-    table = table.with_columns(row=each // max(width, 1), slot=each % max(width, 1))
-    table = table.filter(pl.col("value").is_not_null())
-    return table.with_columns(place=pl.lit(places).gather(pl.col("slot")))
+    place = places.gather(pl.int_range(numbers.height * len(slots), eager=True) % len(slots))
+    return table.explode(lists).with_columns(place=place).filter(pl.col("value").is_not_null())
 
 
 def _flags(sieve: Sieve, slots: Sequence[Slot]) -> pl.Series:
