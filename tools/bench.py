@@ -73,10 +73,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         return _worker(*map(date.fromisoformat, arguments.worker))
-    from tools import bench_influx  # not in the worker: its memory is measured
+    from tools import bench_influx, bench_meters  # not in the worker: its memory is measured
 
     met = _bench_loading(arguments.days, arguments.rounds)
     met &= bench_influx.bench(arguments.rounds, console)
+    met &= bench_meters.bench(arguments.rounds, console)
     if arguments.schedule:
         met &= _bench_scheduling(arguments.schedule)
     sys.exit(0 if met else 1)

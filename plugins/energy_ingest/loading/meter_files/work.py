@@ -29,6 +29,10 @@ REPORT_EVERY: Final = 30.0
 """Seconds between progress lines."""
 
 
+PIECE_BYTES: Final = 2**20
+"""Up to 170,000 readings, which are a transaction: a few seconds, and some 50 MB of memory."""
+
+
 @dataclass
 class Summary:
     """What a run did: the jobs it made, and those it had in hand, as they are now."""
@@ -50,12 +54,12 @@ class Summary:
 
 @dataclass(frozen=True)
 class Importer:
-    """Everything that an import needs: where from, where to, on whose behalf, and how much text a piece has at most."""
+    """Everything that an import needs: where from, where to, on whose behalf, and how much text a piece may have."""
 
     connect: database.Connect
     inbox: Inbox
     worker: Worker = field(default_factory=Worker)
-    piece_bytes: int | None = None
+    piece_bytes: int = PIECE_BYTES
 
     def take_all(self, summary: Summary) -> None:
         """Make jobs of the files that have arrived; end what a killed process left behind."""
