@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BIN2 := .venv-airflow2/bin
+# two processes share the tests; ARGS="-n 0" for one, as a debugger needs
+WORKERS := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench smoke-influx docs lock
@@ -35,14 +37,14 @@ psql: env ## open the warehouse, or ask it: SQL="select ..." (ROLE=owner|loader|
 	@$(BIN)/python -m tools.stack psql
 
 test: env ## run all tests, also those on Airflow 2 (ARGS="-k name" goes to pytest)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 	@$(MAKE) --no-print-directory test-airflow2
 
 test-fast: env ## run the tests that take seconds, without the local stack
-	$(BIN)/python -m pytest -m "not slow and not e2e" $(ARGS)
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow and not e2e" $(ARGS)
 
 test-airflow2: env-airflow2 ## run the DAG tests and one backfill on Airflow 2.11.2
-	$(BIN2)/python -m pytest tests/dags tests/airflow2 $(ARGS)
+	$(BIN2)/python -m pytest $(WORKERS) tests/dags tests/airflow2 $(ARGS)
 
 lint: env ## check style and likely errors
 	$(BIN)/ruff check .

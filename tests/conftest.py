@@ -16,6 +16,13 @@ from tools import postgres
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers share the tests by file, as its fixtures are made once; one of them has the stack, for all end to end."""
+    for item in items:
+        group = "e2e" if item.path.parent.name == "e2e" else f"{item.path}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def pg_server() -> Iterator[postgres.Server]:
     """A real PostgreSQL for the whole run, not durable; make databases of your own in it."""
