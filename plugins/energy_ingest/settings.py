@@ -136,6 +136,12 @@ METER_MPAN_CHECK = Setting(
 METER_ESTIMATES = Setting(
     "ENERGY_METER_ESTIMATES", "keep-actual", "Estimates where an actual is loaded: `keep-actual` or `overwrite`."
 )
+METER_PEAK = Setting(
+    "ENERGY_METER_PEAK",
+    "standard",
+    "Peak in aggregates: `standard`, 07:00 to 23:00 UK time, end exclusive; `compat` counts the half hour at 23:00 and "
+    "daily totals as peak. After a change: `energy-ingest aggregate --from ... --to ...`.",
+)
 CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")
 
 SETTINGS = tuple(value for value in globals().values() if isinstance(value, Setting))

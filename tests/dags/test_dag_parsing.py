@@ -38,7 +38,7 @@ DAY = timedelta(days=1)
 GAS = {"national_gas_quality", "national_gas_quality_sweep", "transwestern_capacity", "energy_transfer_capacity"}
 PAUSED = {"elexon_boalf", "elexon_bod", "elexon_physical", "energy_transfer_capacity"}
 PLATFORM = {"platform_migrate"}
-METERS = {"meter_files"}
+METERS = {"meter_files", "meter_aggregates"}
 LONDON, CHICAGO = "Europe/London", "America/Chicago"
 
 

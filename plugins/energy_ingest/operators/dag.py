@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pendulum
-from airflow.providers.common.compat.sdk import Param
+from airflow.providers.common.compat.sdk import Asset, AssetAny, Param
 from airflow.timetables import trigger
 from airflow.timetables.base import Timetable
 from airflow.timetables.interval import CronDataIntervalTimetable
@@ -64,6 +64,18 @@ def first_half_hour() -> pendulum.DateTime:
 def every_minute() -> Timetable:
     """Every minute, for work that is found where it lies and not by its time."""
     return trigger.CronTriggerTimetable("* * * * *", timezone=_ZONE)
+
+
+def after_or_daily(cron: str, *assets: Asset) -> Timetable:
+    """After each event of one of these assets, and at a UK time."""
+    timetable = trigger.CronTriggerTimetable(cron, timezone=_ZONE)
+    try:
+        from airflow.sdk import AssetOrTimeSchedule
+    except ImportError:  # Airflow 2.11, where assets are datasets
+        from airflow.timetables.datasets import DatasetOrTimeSchedule
+
+        return DatasetOrTimeSchedule(timetable=timetable, datasets=AssetAny(*assets))  # noqa: AIR311
+    return AssetOrTimeSchedule(timetable=timetable, assets=AssetAny(*assets))
 
 
 def daily_at_six() -> CronDataIntervalTimetable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -14,6 +14,9 @@ from energy_ingest.catalog import Dataset
 from energy_ingest.errors import Misconfigured
 from energy_ingest.loading.ledger import Run
 from energy_ingest.windows import Window
+
+if TYPE_CHECKING:
+    from energy_ingest.loading.executions import Caller
 
 _IMPORT_TYPES: Final = {
     "scheduled": "scheduled",
@@ -34,6 +37,14 @@ def run_of(context: Mapping[str, Any]) -> Run:
         run_id=dag_run.run_id,
         try_number=ti.try_number,
     )
+
+
+def caller_of(context: Mapping[str, Any]) -> Caller:
+    """Which task runs something, for telemetry."""
+    from energy_ingest.loading.executions import Caller  # psycopg stays out of DAG parsing
+
+    ti = context["ti"]
+    return Caller(ti.dag_id, context["dag_run"].run_id, ti.try_number)
 
 
 def windows_of(
