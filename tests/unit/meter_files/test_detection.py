@@ -262,6 +262,14 @@ def test_a_blank_reading_in_a_file_of_one_meter_is_blank_and_no_footer():
     assert (found.rows.height, found.skipped) == (1, {"blank cell": 1, "footer": 1})
 
 
+@pytest.mark.parametrize("cut", [3, 13, 20, 60])
+def test_a_file_that_was_cut_off_says_so(cut):
+    row = f"{ONE},01/02/2024,{VALUES}"
+    found = read(f"MPAN,Date,{HOURS}\n{row}\n{row[:cut]}")
+    assert (found.rows.height, found.skipped) == (48, {})
+    assert [(row, column) for row, column, _ in found.reasons] == [(3, "(row)")]
+
+
 def test_footers_are_passed_over_but_not_the_meters_of_a_company_called_total():
     day = "01/02/2024," + VALUES
     rows = [f"Total Energies,{ONE},{day}", f"Grand Total,,,{VALUES}", "Report Time Zone: London", ",Total,," + VALUES]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy_ingest.sources import meter_files
+from energy_ingest.sources.meter_files import long
 from tests.unit.meter_files import made_up
 from tests.unit.meter_files.made_up import AUTUMN, Style, opener, options, read, together
 
@@ -68,6 +69,17 @@ def test_going_on_after_any_piece_gives_exactly_the_rest(kind, data):
     assert found.rows.equals(whole.rows)
     assert found.rejects.equals(whole.rejects)
     assert found.skipped == whole.skipped
+
+
+def test_a_file_of_nothing_but_the_repeated_hour_does_not_pile_up(monkeypatch):
+    monkeypatch.setattr(long, "_LONGEST_RUN", 5)
+    content = "MPAN,Datetime,kWh\n" + f"{made_up.mpan(1)},29/10/2023 01:00,1\n" * 40
+    chosen = options(feed="start-labelled")
+    decision = meter_files.decide(opener(content), "file.csv", chosen)
+    pieces = list(meter_files.parse(opener(content), decision, chosen, 0, 100))
+    assert len(pieces) > 3
+    assert sum(piece.rows.height for piece in pieces) == 40
+    assert all(piece.rows["is_ambiguous"].all() for piece in pieces)
 
 
 def test_both_turns_of_the_repeated_hour_are_told_apart_only_by_their_order():

@@ -144,7 +144,8 @@ def _is_footer(decision: Decision) -> pl.Expr:
     """Whether a row is a remark or a total: alone in its row, or in place of the meter or date."""
     keys = [pl.col(str(decision.columns.index(name))).str.strip_chars() for name in key_columns(decision)]
     total = [key.str.contains(_FOOTER) for key in keys]
-    alone = (pl.col("filled") == 1) | pl.col("0").str.contains(_FOOTER)
+    cut_off = pl.col("0").str.contains(r"^['\s]*\d[\d\s]*$")  # the start of a meter id, where a file was truncated
+    alone = ((pl.col("filled") == 1) & ~cut_off) | pl.col("0").str.contains(_FOOTER)
     unnamed = pl.any_horizontal(key == "" for key in keys) & alone
     return pl.any_horizontal(total) | unnamed
 
