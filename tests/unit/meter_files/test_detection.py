@@ -211,9 +211,20 @@ def test_an_unknown_unit_is_no_kwh():
 
 def test_measurement_quantities_name_the_direction():
     content = f"Date,MPAN,MQ,{HOURS}\n" + "\n".join(f"2024-02-01,{ONE},{mq},{VALUES}" for mq in ("AI", "AE", "RI"))
-    found = read(content.replace("MQ", "Measurement Quantity ID"))
+    found = read(content)
     assert found.rows["register"].value_counts(sort=True).sort("register").rows() == [("export", 48), ("import", 48)]
     assert found.skipped == {"other quantity than active energy": 1}
+
+
+def test_a_column_of_directions():
+    rows = [f"{ONE},01/02/2024,{n},1,{direction}" for n, direction in enumerate(("Import", "EXPORT", ""), 1)]
+    found = read("MPAN,Date,Period,kWh,Direction\n" + "\n".join(rows))
+    assert found.rows["register"].to_list() == ["import", "export", "import"]
+
+
+def test_a_register_that_is_no_direction_is_not_read():
+    found = read(f"MPAN,Date,Period,kWh,Register\n{ONE},01/02/2024,1,1,A1")
+    assert found.rows["register"].to_list() == ["import"]
 
 
 def test_the_meter_may_be_named_by_the_files_name():

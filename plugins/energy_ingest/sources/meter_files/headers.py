@@ -29,10 +29,10 @@ ROLES: Final[Mapping[str, str]] = {
     "end": "end enddatetime endtimestamp to intervalend periodend",
     "value": "reading readvalue value consumption kwh wh mwh usage meterread actualkwh consumptionkwh energykwh "
     "quantitykwh quantity kwhhh kwhhhperhalfhour readkwh meterconsumption energy",
-    "unit": "unit units uom reportingunit datatype measurementunit measurementquantityid measurementtype type",
+    "unit": "unit units uom reportingunit datatype measurementunit measurementquantityid mq measurementtype type",
     "reading_type": "readingtype readtype status ae actualestimated estimate est actualorestimate dataquality type "
     "estimated flag dqflag colstatuskwh",
-    "register": "register direction measurementquantityid importexport",
+    "register": "register direction importexport measurementquantityid mq measurementtype",
 }
 """Normalised names of the other columns, the likelier first."""
 

@@ -194,7 +194,7 @@ def identify(sieve: Sieve) -> None:
         factor = values.unit(sieve.decision.unit, options.unit)[0]
         sieve.rows = sieve.rows.with_columns(factor=pl.lit(factor, pl.Float64))
     if layout.register:
-        sieve.read(layout.register, _register, pl.String, "register")
+        sieve.read(layout.register, values.direction, pl.String, "register")
     else:
         sieve.rows = sieve.rows.with_columns(register=pl.lit("import"))
     if layout.reading_type:
@@ -249,11 +249,3 @@ def read_value(sieve: Sieve) -> None:
         blank = blank.filter(~wrong)
         sieve.reject(wrong, name, problems)
     sieve.skip(blank, "blank cell")
-
-
-def _register(text: str) -> values.Read[str]:
-    plain = headers.normal(text)
-    known = {"ai": "import", "import": "import", "": "import", "ae": "export", "export": "export"}
-    if plain in known:
-        return known[plain], None
-    return None, "is no direction: import or export (AI or AE)"

@@ -31,9 +31,7 @@ def _found(look: Look, role: str, taken: Sequence[str | None] = ()) -> str | Non
 
 def _complete(look: Look, layout: Layout, named_unit: str | None, said: str) -> Decision:
     """The decision, with the unit, the order of dates, and what is not read."""
-    layout = replace(layout, date_order=_date_order(look, layout))
-    if layout.unit and not layout.register and _says_direction(look, layout.unit):
-        layout = replace(layout, register=layout.unit)
+    layout = replace(layout, date_order=_date_order(look, layout), register=_direction_column(look, layout))
     unit = named_unit or look.facts.get("unit") or look.options.unit
     if not values.unit(unit, "")[0]:
         raise refusal(f"the values are in {unit!r}, which is no unit of electric energy", "Export kWh, Wh or MWh.")
@@ -82,10 +80,15 @@ def _column(
     return None
 
 
-def _says_direction(look: Look, column: str) -> bool:
-    """Whether the unit is one of the industry's measurement quantities, which name the direction, too."""
-    cells = {cell.upper() for cell in look.cells(look.columns.index(column), 200)}
-    return bool(cells) and cells <= {"AI", "AE", "RI", "RE"}
+def _direction_column(look: Look, layout: Layout) -> str | None:
+    """The column that says import or export, if all of its cells do; a unit of AI, AE, RI or RE says it, too."""
+
+    def says_directions(_: str, cells: Sequence[str]) -> bool:
+        known = (values.direction(cell)[0] or cell.upper() in ("RI", "RE") for cell in cells)
+        return bool(cells) and all(known)
+
+    taken = [getattr(layout, role) for role in ROLES if role != "unit"]
+    return layout.register or _column(look, "register", taken, says_directions)
 
 
 def _date_order(look: Look, layout: Layout) -> Literal["dmy", "mdy", "ymd"]:

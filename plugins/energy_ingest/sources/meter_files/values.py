@@ -231,6 +231,16 @@ def unit(text: str, default: str) -> Read[float]:
     return None, "is no unit of electric energy: Wh, kWh or MWh"
 
 
+_DIRECTIONS: Final = {"": "import", "ai": "import", "import": "import", "ae": "export", "export": "export"}
+
+
+def direction(text: str) -> Read[str]:
+    """Import or export, as AI and AE too; blank is import."""
+    if known := _DIRECTIONS.get(text.strip().lower()):
+        return known, None
+    return None, "is no direction: import or export (AI or AE)"
+
+
 def is_unit(text: str) -> bool:
     """Whether a text is the unit of some quantity of electricity."""
     plain = text.strip().lower()
