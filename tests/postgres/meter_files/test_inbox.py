@@ -8,11 +8,14 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from energy_ingest.errors import Misconfigured
 from energy_ingest.loading.database import connect
+from energy_ingest.loading.meter_files.inbox import Inbox
 from energy_ingest.loading.meter_files.jobs import Order, Worker
+from energy_ingest.loading.meter_files.work import Importer, Summary
 from tests.postgres.meter_files.files import METERS, Box, days, long, readings, wide
 from tests.postgres.world import ask, one
 
@@ -202,3 +205,20 @@ def test_a_job_that_ended_but_kept_its_file_is_put_away(box: Box):
     assert box.files() == {"processed": ["1_june.csv"]}
     assert "144 inserted" in box.report(job)
     assert one(box.url, "SELECT file_uri FROM ledger.import_job") == str(box.folder / "processed" / "1_june.csv")
+
+
+def test_a_store_from_afar_serves_as_well(warehouse_url: str):
+    """What holds for s3 and gs: no links, no times of writing, files that are copied here to be read."""
+    store, summary = fsspec.filesystem("memory"), Summary()
+    store.pipe("/far/inbox/june.csv", wide(days(1)).encode())
+    store.pipe("/far/inbox/copy.csv", wide(days(1)).encode())
+    store.pipe("/far/inbox/daily/bad.csv", gzip.compress(b"x"))
+    importer = Importer(lambda: connect(warehouse_url), Inbox(store, "/far/inbox"))
+    importer.take_all(summary)
+    importer.work(summary)
+    assert sorted((job.import_type, job.status) for job in summary.ended) == [("daily", "failed"), ("hh", "completed")]
+    names = sorted(path.removeprefix("/far/inbox/") for path in store.find("/far/inbox"))
+    places = {name.partition("/")[0]: name for name in names if not name.endswith(".report.txt")}
+    assert set(places) == {"processed", "failed", "duplicates"} and len(names) == 5
+    assert len(readings(warehouse_url)) == 144
+    store.rm("/far", recursive=True)

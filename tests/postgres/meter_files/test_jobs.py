@@ -96,6 +96,16 @@ def test_a_bug_is_reported_and_retried_like_a_fault(box: Box, broken: Any):
     assert (job.status, job.last_error) == ("queued", "unexpected ZeroDivisionError: made up; please report it")
 
 
+def test_a_wrong_setting_is_no_files_fault(box: Box, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ENERGY_METER_UNKNOWN", "ask")
+    box.put("june.csv", wide(days(1)))
+    with pytest.raises(Misconfigured, match="ENERGY_METER_UNKNOWN='ask' is unknown: use create or quarantine"):
+        box.run()
+    monkeypatch.delenv("ENERGY_METER_UNKNOWN")
+    (job,) = box.run().ended
+    assert (job.status, job.claims) == ("completed", 1)
+
+
 def test_one_bad_file_does_not_stop_the_others(box: Box):
     box.put("a.csv", "no readings here\n", age=9000)
     box.put("b.csv", wide(days(1)), age=8000)

@@ -140,7 +140,6 @@ class Inbox:
             known, error = File(_stored(file.name), None, file.size), str(refusal)
         if known is None:
             return None
-        order = replace(order, force=order.force or bool(error))
         with contextlib.suppress(FileNotFoundError), connection.transaction():
             self._lock(connection)
             job_id = jobs.enqueue(connection, known, order, worker, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -21,6 +22,7 @@ from energy_ingest.loading.meter_files import jobs, replay, report
 from energy_ingest.loading.meter_files.inbox import Inbox, OpenFile
 from energy_ingest.loading.meter_files.jobs import Job, NotOurs, Worker
 from energy_ingest.loading.meter_files.load import TARGETS, Report, end, load_piece, prepare
+from energy_ingest.loading.meter_files.privacy import masked_text
 from energy_ingest.sources.meter_files import Decision, Options, Piece, decide, parse
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,12 @@ class Importer:
         summary.ended += [job] if job.status == "failed" else []
 
     def work(self, summary: Summary, only: int | None = None) -> None:
-        """Import until nothing is left that may run now, the most urgent first; with `only`, that job alone."""
+        """Import until nothing is left that may run now, the most urgent first; with `only`, that job alone.
+
+        Raises:
+            Misconfigured: a setting is wrong; no job has suffered from it.
+        """
+        _check_settings()
         while job := self._import_next(only):
             summary.ended.append(job)
             log.info("%s", report.line(job))
@@ -118,9 +125,11 @@ class Importer:
         except NotOurs:
             log.info("job %d is another's or was cancelled; the piece in hand was not loaded", job.job_id)
         except IngestError as error:
-            self._fail(job, str(error), may_retry=not isinstance(error, Rejected | Misconfigured))
+            self._fail(job, str(error), may_retry=not isinstance(error, Rejected))
+        except OSError as error:
+            self._fail(job, f"the inbox cannot be read: {error}; check its store and rights", may_retry=True)
         except Exception as error:
-            log.exception("unexpected")
+            log.error("unexpected: %s", masked_text(traceback.format_exc()))
             self._fail(job, f"unexpected {type(error).__name__}: {error}; please report it", may_retry=True)
 
     def _import(self, connection: psycopg.Connection, job: Job, open_file: OpenFile) -> None:
@@ -153,6 +162,13 @@ class Importer:
             now = jobs.find(connection, job.job_id)
             self.inbox.tidy(connection, report.text)
         return now
+
+
+def _check_settings() -> None:
+    """Before a job is taken: what is wrong with the configuration is no file's fault."""
+    settings.METER_MPAN_CHECK.get_choice(*jobs.MPAN_CHECKS)
+    settings.METER_UNKNOWN.get_choice("create", "quarantine")
+    settings.METER_ESTIMATES.get_choice("keep-actual", "overwrite")
 
 
 def _decision(job: Job, told: Report, open_file: OpenFile, options: Options) -> Decision:
