@@ -31,8 +31,8 @@ REPORT_EVERY: Final = 30.0
 """Seconds between progress lines."""
 
 
-PIECE_BYTES: Final = 2**20
-"""Up to 170,000 readings, which are a transaction: a few seconds, and some 50 MB of memory."""
+PIECE_BYTES: Final = 2**19
+"""Up to 80,000 readings, which are a transaction: a second or two, and some 30 MB of memory."""
 
 
 @dataclass
