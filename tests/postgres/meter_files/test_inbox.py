@@ -13,8 +13,8 @@ import pytest
 
 from energy_ingest.errors import Misconfigured
 from energy_ingest.loading.database import connect
-from energy_ingest.loading.meter_files.inbox import Inbox
-from energy_ingest.loading.meter_files.jobs import Order, Worker
+from energy_ingest.loading.meter_files.inbox import Found, Inbox
+from energy_ingest.loading.meter_files.jobs import File, Order, Worker
 from energy_ingest.loading.meter_files.work import Importer, Summary
 from tests.postgres.meter_files.files import METERS, Box, days, long, readings, wide
 from tests.postgres.world import ask, one
@@ -48,6 +48,24 @@ def test_a_file_that_grows_while_it_is_looked_at_is_left_alone(box: Box, monkeyp
         assert importer.inbox.take(connection, found, order, Worker()) is None
     assert box.files() == {".": ["june.csv"]}
     assert ask(box.url, "SELECT * FROM ledger.import_job") == []
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(
+    box: Box, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    examine = Inbox._examine
+
+    def refusing(self: Inbox, file: Found) -> File | None:
+        if file.name == "secret.csv":
+            raise PermissionError("Permission denied")
+        return examine(self, file)
+
+    monkeypatch.setattr(Inbox, "_examine", refusing)
+    box.put("secret.csv", wide(days(2)), age=9000)
+    box.put("june.csv", wide(days(1)))
+    assert [job.file_name for job in box.run().ended] == ["june.csv"]
+    assert "secret.csv stays in the inbox: Permission denied; check its rights" in caplog.text
+    assert (box.folder / "secret.csv").exists()
 
 
 def test_folders_say_type_and_feed(box: Box):

@@ -68,7 +68,12 @@ class Importer:
         with closing(self.connect()) as connection, database.typed_errors():
             summary.ended += jobs.give_up(connection)
             for file, order in self.inbox.settled():
-                if job_id := self.inbox.take(connection, file, order, self.worker):
+                try:
+                    job_id = self.inbox.take(connection, file, order, self.worker)
+                except OSError as error:  # it must not keep the others from their turn
+                    log.warning("%s stays in the inbox: %s; check its rights", masked_text(file.name), error)
+                    continue
+                if job_id:
                     self._taken(connection, job_id, summary)
             self.inbox.tidy(connection, report.text)
 
