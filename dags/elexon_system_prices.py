@@ -15,6 +15,7 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest import settings
+from energy_ingest.operators.alerts import alert_on_failure
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_run, uk_daily
 from energy_ingest.operators.ingest import IngestWindowsOperator
 from energy_ingest.operators.project import ProjectInfluxOperator
@@ -26,6 +27,7 @@ with DAG(
     catchup=True,
     max_active_runs=4,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=alert_on_failure,
     params=WINDOW_PARAMS,
     tags=["elexon", "power", "tier-1"],
     doc_md=__doc__,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from airflow.providers.common.compat.sdk import DAG, Asset
 
+from energy_ingest.operators.alerts import alert_on_failure
 from energy_ingest.operators.dag import DEFAULT_ARGS, WINDOW_PARAMS, first_posting, postings
 from energy_ingest.operators.postings import IngestPostingsOperator
 from energy_ingest.operators.project import ProjectInfluxOperator
@@ -27,6 +28,7 @@ with DAG(
     is_paused_upon_creation=True,
     max_active_runs=8,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=alert_on_failure,
     params=WINDOW_PARAMS,
     tags=["energy_transfer", "gas", "tier-2"],
     doc_md=__doc__,

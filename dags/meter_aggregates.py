@@ -15,6 +15,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest.operators.aggregate import FORM, AggregateMetersOperator
+from energy_ingest.operators.alerts import alert_on_failure
 from energy_ingest.operators.dag import DEFAULT_ARGS, after_or_daily
 
 with DAG(
@@ -24,6 +25,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=alert_on_failure,
     params=FORM,
     tags=["meter", "power", "tier-2"],
     doc_md=__doc__,

@@ -16,6 +16,7 @@ import pendulum
 from airflow.providers.common.compat.sdk import DAG, Asset
 
 from energy_ingest import settings
+from energy_ingest.operators.alerts import alert_on_failure
 from energy_ingest.operators.dag import DEFAULT_ARGS, every_minute
 from energy_ingest.operators.meter_files import FORM, ImportMeterFilesOperator
 
@@ -26,6 +27,7 @@ with DAG(
     catchup=False,
     max_active_runs=settings.METER_WORKERS.get_int(),
     default_args=DEFAULT_ARGS,
+    on_failure_callback=alert_on_failure,
     params=FORM,
     tags=["meter", "power", "tier-1"],
     doc_md=__doc__,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import pendulum
 from airflow.providers.common.compat.sdk import DAG
 
+from energy_ingest.operators.alerts import alert_on_failure
 from energy_ingest.operators.dag import DEFAULT_ARGS
 from energy_ingest.operators.migrate import MigrateWarehouseOperator
 
@@ -22,6 +23,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
+    on_failure_callback=alert_on_failure,
     tags=["platform", "tier-1"],
     doc_md=__doc__,
 ):

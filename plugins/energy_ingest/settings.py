@@ -142,6 +142,32 @@ METER_PEAK = Setting(
     "Peak in aggregates: `standard`, 07:00 to 23:00 UK time, end exclusive; `compat` counts the half hour at 23:00 and "
     "daily totals as peak. After a change: `energy-ingest aggregate --from ... --to ...`.",
 )
+ALERT_CHANNELS = Setting(
+    "ENERGY_ALERT_CHANNELS",
+    "slack,email,webhook",
+    "Ways that every alert goes, of those configured; a configured one that is not named stands in where one fails.",
+)
+SLACK_CHANNEL = Setting(
+    "ENERGY_SLACK_CHANNEL", "#energy-alerts", "Channel for alerts through Slack's API; a webhook has its own."
+)
+HEARTBEAT_HOSTS = Setting(
+    "ENERGY_HEARTBEAT_HOSTS",
+    "hc-ping.com,uptime.betterstack.com,cronitor.link,heartbeat.uptimerobot.com",
+    "Hosts that the monitor may tell that it lives (HEARTBEAT_URL, or the connection energy_heartbeat).",
+)
+STUCK_MINUTES = Setting("ENERGY_STUCK_MINUTES", "60", "An attempt without a sign of life for so long is stuck.")
+FAILURE_DEGRADED = Setting(
+    "ENERGY_FAILURE_DEGRADED", "25", "Failure rate of an upstream over 24 hours above which it is degraded, in percent."
+)
+FAILURE_CRITICAL = Setting("ENERGY_FAILURE_CRITICAL", "50", "The same, above which it is critical.")
+MIN_SAMPLE = Setting("ENERGY_MIN_SAMPLE", "20", "Fewer windows and files than this make no rate.")
+QUEUE_LIMIT = Setting("ENERGY_QUEUE_LIMIT", "100", "More jobs of one upstream that wait are a backlog.")
+CLEANUP_DAYS = Setting("ENERGY_CLEANUP_DAYS", "30", "What ended so many days ago is removed each Sunday.")
+ARCHIVE_DAYS = Setting(
+    "ENERGY_ARCHIVE_DAYS",
+    "",
+    "Raw answers that newer ones replaced are removed after so many days; empty: never. The newest always stay.",
+)
 CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")
 
 SETTINGS = tuple(value for value in globals().values() if isinstance(value, Setting))

@@ -14,7 +14,7 @@ from energy_ingest import settings
 from energy_ingest.loading.meter_files.privacy import masked_text
 from energy_ingest.sql import statement
 
-Kind = Literal["aggregation", "quality", "cleanup", "monitoring"]
+Kind = Literal["aggregation", "quality", "cleanup", "monitoring", "health", "migration"]
 
 
 @dataclass(frozen=True)

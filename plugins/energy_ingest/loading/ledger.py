@@ -116,6 +116,7 @@ def fail(
         **job.place,
         **{"job_id": job.job_id, "state": state, "next_due_at": next_due_at, "request": request},
         "error": _storable(str(error)),
+        "error_type": type(error).__name__,
         "sha256": kept.meta.sha256 if kept else None,
         "bytes": kept.meta.bytes if kept else None,
         "path": kept.path if kept else None,

@@ -22,11 +22,20 @@ class MigrateWarehouseOperator(BaseOperator):
 
     def execute(self, context: Mapping[str, Any]) -> str:
         """Migrate, and return the version."""
+        from contextlib import closing
+
         from energy_ingest.hooks.warehouse import WarehouseHook
         from energy_ingest.loading import schema
+        from energy_ingest.loading.executions import recorded
         from energy_ingest.operators import runs
 
+        owner = WarehouseHook(self.owner_conn_id)
         with runs.no_retry_if_misconfigured():
-            before, after = schema.migrate(WarehouseHook(self.owner_conn_id).conninfo())
+            before, after = schema.migrate(owner.conninfo())
+        with (  # afterwards: before, there may be no table for it
+            closing(owner.get_conn()) as connection,
+            recorded(connection, "migration", after, runs.caller_of(context)) as execution,
+        ):
+            execution.details = {"before": before, "after": after}
         self.log.info("warehouse schema: %s -> %s", before or "none", after)
         return after

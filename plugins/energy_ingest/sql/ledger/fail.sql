@@ -5,7 +5,8 @@ WITH place AS (
   WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s FOR UPDATE
 ), job AS (
   UPDATE ledger.import_job
-  SET status = 'failed', completed_at = clock_timestamp(), last_error = %(error)s, request = %(request)s,
+  SET status = 'failed', completed_at = clock_timestamp(), last_error = %(error)s,
+      error_type = %(error_type)s, request = %(request)s,
       response_sha256 = %(sha256)s, response_bytes = %(bytes)s, archive_path = %(path)s
   FROM place
   WHERE job_id = %(job_id)s AND status = 'processing'
