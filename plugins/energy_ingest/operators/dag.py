@@ -63,7 +63,12 @@ def first_half_hour() -> pendulum.DateTime:
 
 def every_minute() -> Timetable:
     """Every minute, for work that is found where it lies and not by its time."""
-    return trigger.CronTriggerTimetable("* * * * *", timezone=_ZONE)
+    return upkeep("* * * * *")
+
+
+def upkeep(cron: str) -> Timetable:
+    """At these times by UK clock; what a run missed, the next one does."""
+    return trigger.CronTriggerTimetable(cron, timezone=_ZONE)
 
 
 def after_or_daily(cron: str, *assets: Asset) -> Timetable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -60,10 +61,13 @@ class IngestWindowsOperator(BaseOperator):
             AirflowException: some windows failed.
             AirflowFailException: something is misconfigured.
         """
-        from energy_ingest.operators import runs  # heavy modules stay out of DAG parsing
+        from energy_ingest.hooks import metrics  # heavy modules stay out of DAG parsing
+        from energy_ingest.operators import runs
 
+        began = time.monotonic()
         with runs.no_retry_if_misconfigured():
             summaries = [self._load(context, scope) for scope in catalog.get(self.dataset).scopes()]
+        metrics.counters(self.dataset, self.counts(summaries), time.monotonic() - began)
         for asset in self.outlets or []:
             context["outlet_events"][asset].extra = self.counts(summaries)
         for summary in summaries:
