@@ -78,12 +78,17 @@ def windows_of(
 
 def others_at_work(context: Mapping[str, Any]) -> bool:
     """Whether other runs of the DAG are under way: a window that nobody tried yet is then theirs, as in catch-up."""
-    ti, states = context["ti"], ("queued", "running")
+    return at_work(context["ti"], context["ti"].dag_id) > 1
+
+
+def at_work(ti: Any, dag_id: str) -> int:
+    """How many runs of a DAG are under way, or wait to be."""
+    states = ("queued", "running")
     if hasattr(ti, "get_dr_count"):
-        return int(ti.get_dr_count(dag_id=ti.dag_id, states=list(states))) > 1
+        return int(ti.get_dr_count(dag_id=dag_id, states=list(states)))
     from airflow.models import DagRun  # Airflow 2.11, where a task may ask the database
 
-    return sum(len(DagRun.find(dag_id=ti.dag_id, state=state)) for state in states) > 1
+    return sum(len(DagRun.find(dag_id=dag_id, state=state)) for state in states)
 
 
 def cycle_of(context: Mapping[str, Any]) -> tuple[int, datetime]:

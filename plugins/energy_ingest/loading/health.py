@@ -1,0 +1,206 @@
+"""Health of every dataset, measured from what is loaded against what should have been published; and how to heal it.
+
+Publications are counted, not hours: a weekend without any, or a source that takes five working days, is no delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal
+
+import psycopg
+
+from energy_ingest import catalog, settings
+from energy_ingest.alerts.finding import Finding, fingerprint
+from energy_ingest.alerts.thresholds import SOURCE_DOWN
+from energy_ingest.catalog import Dataset
+from energy_ingest.clock import ONE_DAY
+from energy_ingest.errors import IngestError
+from energy_ingest.loading import database, diagnosis
+from energy_ingest.loading.coverage import coverage, ever_tried
+from energy_ingest.loading.diagnosis import counted
+from energy_ingest.sql import statement
+from energy_ingest.windows import Window
+
+Status = Literal["healthy", "unhealthy", "unknown", "error"]
+Action = Literal["none", "triggered_catch_up", "catch_up_running", "source_down", "backing_off", "gave_up"]
+Span = tuple[date, date]
+
+FRESHNESS: Final = "freshness"
+WORKING_TIME: Final = timedelta(hours=1)
+"""A run has this long for its windows before they are missed."""
+PAUSE: Final = timedelta(hours=6)
+"""Before a second attempt at healing; doubles each time, and is a little shorter than the health DAG's own cadence."""
+SLACK: Final = timedelta(minutes=30)
+ATTEMPTS: Final = 5
+"""After so many in vain a person has to look."""
+MOST_RUNS: Final = 5
+"""Runs that one pass starts for a dataset, one for each stretch of dates."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The health of one dataset.
+
+    `last_data_date` is the newest label with a complete window: an empty one does not count, and loading the past does
+    not move it. `days_behind` counts the dates after it whose publication was missed, `missed` all windows that should
+    be there and are not, wherever they lie; `spans` are their dates, oldest first.
+    """
+
+    dataset: str
+    status: Status
+    last_data_date: date | None = None
+    days_behind: int | None = None
+    action: Action = "none"
+    missed: int = 0
+    detail: str = ""
+    spans: tuple[Span, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        last = f"{self.last_data_date}" if self.last_data_date else None
+        spans = [[f"{first}", f"{last}"] for first, last in self.spans]
+        return {**asdict(self), "last_data_date": last, "spans": spans}
+
+    @property
+    def command(self) -> str:
+        """Loads what was missed without Airflow."""
+        first, last = self.spans[0][0], self.spans[-1][1]
+        return f"energy-ingest load --dataset {self.dataset} --from {first} --to {last}"
+
+
+def examine(connection: psycopg.Connection, now: datetime) -> list[Health]:
+    """The health of every dataset that is in use; changes nothing."""
+    found = (_examine(connection, dataset, now) for dataset in catalog.DATASETS.values())
+    return [health for health in found if health]
+
+
+def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) -> Health | None:
+    """None: shipped switched off, and never switched on."""
+    try:
+        scopes = dataset.scopes()
+        tried = any(ever_tried(connection, dataset, scope) for scope in scopes)
+        if not tried:
+            return None if dataset.on_request else Health(dataset.name, "unknown", detail="nothing was ever loaded")
+        gaps = [gap.window for scope in scopes for gap in coverage(connection, dataset, scope, now).gaps]
+        last = _last_data_date(connection, dataset, [scope.name for scope in scopes])
+    except IngestError as error:
+        return Health(dataset.name, "error", detail=str(error))
+    missed = [window for window in gaps if is_missed(dataset, window, now)]
+    behind = {window.label for window in missed if last is None or window.label > last}
+    return Health(
+        dataset.name,
+        "unhealthy" if missed else "healthy",
+        last,
+        len(behind),
+        missed=len(missed),
+        detail=f"{counted(len(missed), 'window')} missed" if missed else "",
+        spans=tuple(spans({window.label for window in missed}, settings.DUE_LIMIT.get_int())),
+    )
+
+
+def is_missed(dataset: Dataset, window: Window, now: datetime) -> bool:
+    """Whether a window that is not there should be: it was published, and its run had time to load it."""
+    due = max(dataset.publication.deadline(window), dataset.calendar.scheduled_at(window))
+    return due + WORKING_TIME <= now
+
+
+def spans(labels: Iterable[date], most_days: int) -> Iterator[Span]:
+    """The stretches of adjoining dates, oldest first, of at most so many days in all."""
+    days = sorted(labels)[:most_days]
+    for place, day in enumerate(days):
+        if place == 0 or day - days[place - 1] > ONE_DAY:
+            first = day
+        if place + 1 == len(days) or days[place + 1] - day > ONE_DAY:
+            yield first, day
+
+
+def heal(connection: psycopg.Connection, found: Health, at_work: bool, now: datetime) -> Health:
+    """Decide what is done about a dataset, and take note of it: whoever gets `triggered_catch_up` starts the runs.
+
+    Several at once get it once: the row of the dataset is locked while one decides.
+    """
+    if found.status == "healthy":
+        query = "UPDATE ledger.healing SET attempts = 0 WHERE dataset = %s AND attempts > 0"
+        connection.execute(query, [found.dataset])
+    if found.status != "unhealthy":
+        return found
+    if at_work:
+        return replace(found, action="catch_up_running")
+    if diagnosis.source_down(connection, catalog.get(found.dataset).source, now):
+        return replace(found, action="source_down")
+    values = {"dataset": found.dataset, "now": now, "most": ATTEMPTS, "pause": PAUSE, "slack": SLACK}
+    row = connection.execute(statement("health/heal"), values).fetchone()
+    assert row is not None  # noqa: S101 - the statement tells of the attempts before, or of none
+    claimed, attempts = row
+    action: Action = "triggered_catch_up" if claimed else "gave_up" if attempts >= ATTEMPTS else "backing_off"
+    return replace(found, action=action)
+
+
+def runs(found: Iterable[Health], now: datetime) -> list[dict[str, Any]]:
+    """The runs that heal, as arguments of TriggerDagRunOperator: the dataset's own DAG with a stretch of dates."""
+    return [
+        {
+            "trigger_dag_id": health.dataset,
+            "trigger_run_id": f"heal__{now:%Y-%m-%dT%H:%M:%S}__{first}",
+            "conf": {"window_from": f"{first}", "window_to": f"{last}"},
+        }
+        for health in found
+        if health.action == "triggered_catch_up"
+        for first, last in health.spans[:MOST_RUNS]
+    ]
+
+
+def findings(found: Iterable[Health], before: Mapping[str, int]) -> Iterator[Finding]:
+    """What people are to know; `before` is what each dataset missed at the pass before.
+
+    While runs are at work and there is less to do than before, catch-up goes on as it should.
+    """
+    for health in found:
+        going_on = health.action == "catch_up_running" and health.missed < before.get(health.dataset, health.missed + 1)
+        if health.status == "unhealthy" and not going_on:
+            yield _finding(health)
+
+
+def _finding(health: Health) -> Finding:
+    first, last = health.spans[0][0], health.spans[-1][1]
+    return Finding(
+        rule=FRESHNESS,
+        subject=health.dataset,
+        severity="critical" if health.action == "gave_up" else "warning",
+        title=f"{health.dataset} misses {counted(health.missed, 'window')}",
+        extent=f"from {first}"
+        + (f" to {last}" if last > first else "")
+        + f"; last data {health.last_data_date or 'none'}, {counted(health.days_behind or 0, 'day')} behind",
+        cause=f"done about it: {health.action.replace('_', ' ')}",
+        command=health.command,
+        windows=health.missed,
+        inhibited_by=fingerprint(SOURCE_DOWN, catalog.get(health.dataset).source.name),
+    )
+
+
+def missed_before(connection: psycopg.Connection) -> dict[str, int]:
+    """What each dataset missed at the last pass."""
+    query = (
+        "SELECT details FROM ledger.execution WHERE kind = 'health' AND status = 'completed'"
+        " ORDER BY started_at DESC LIMIT 1"
+    )
+    with database.typed_errors():
+        row = connection.execute(query).fetchone()
+    return {item["dataset"]: item["missed"] for item in row[0]["datasets"]} if row else {}
+
+
+def status(found: Sequence[Health]) -> Literal["healthy", "degraded", "critical"]:
+    """The worst of all datasets."""
+    if any(health.status == "error" or health.action == "gave_up" for health in found):
+        return "critical"
+    return "degraded" if any(health.status != "healthy" for health in found) else "healthy"
+
+
+def _last_data_date(connection: psycopg.Connection, dataset: Dataset, scopes: Sequence[str]) -> date | None:
+    query = "SELECT max(label) FROM ledger.window WHERE dataset = %s AND scope = ANY(%s) AND state = 'complete'"
+    with database.typed_errors():
+        row = connection.execute(query, [dataset.name, list(scopes)]).fetchone()
+    return row[0] if row else None
