@@ -1,0 +1,119 @@
+"""Clean-up: what is finished and old goes. Never what is queued or running, what brought data, or an only copy.
+
+A dry run is the same statements, rolled back, and the same files, not deleted: it lists exactly what the real one
+removes. Rows are removed as the owner; the role that loads may not delete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+
+from energy_ingest import settings
+from energy_ingest.alerts.redact import redact
+from energy_ingest.loading import database
+from energy_ingest.sql import statement
+
+TABLES: Final = ("quarantine", "influx_quarantine", "alert_delivery", "incident", "execution", "import_job", "kpi")
+"""In the order of their references; `sql/cleanup/<name>.sql` deletes and says what."""
+KPI_DAYS: Final = 400
+"""Key figures stay longer: last year's month is what this one is compared with."""
+ORPHAN_AFTER: Final = timedelta(days=1)
+"""A file that no job names may be one that is being written just now."""
+
+
+@dataclass
+class Removed:
+    """What was removed, or would be: the names of rows by table, and of files by kind."""
+
+    dry_run: bool
+    rows: dict[str, list[str]] = field(default_factory=dict)
+    files: dict[str, list[str]] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        return {name: len(items) for name, items in {**self.rows, **self.files}.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"dry_run": self.dry_run, "counts": self.counts(), "rows": self.rows, "files": self.files}
+
+
+def clean_up(
+    connection: psycopg.Connection, archive: Any, inbox: Any, days: int, now: datetime, *, dry_run: bool
+) -> Removed:
+    """Remove what ended more than `days` ago; `archive` and `inbox` are roots of ObjectStoragePath.
+
+    Files go first: a process that dies in between leaves rows that name a file which is gone, never a file without.
+
+    Raises:
+        Misconfigured: the role may not delete.
+    """
+    removed = Removed(dry_run)
+    values = {"cutoff": now - timedelta(days=days), "kpi_cutoff": now - timedelta(days=max(days, KPI_DAYS))}
+    with database.typed_errors():
+        removed.files["meter_files"] = _meter_files(connection, inbox, values, dry_run)
+        if settings.ARCHIVE_DAYS.get():
+            before = now - timedelta(days=settings.ARCHIVE_DAYS.get_int())
+            removed.files["archive"] = _answers(connection, archive, before, dry_run)
+        removed.files["orphans"] = _orphans(connection, archive, now, dry_run)
+        with connection.transaction(force_rollback=dry_run):
+            for table in TABLES:
+                rows = connection.execute(statement(f"cleanup/{table}"), values)
+                removed.rows[table] = [redact(" ".join(str(value) for value in row)) for row in rows]
+    return removed
+
+
+def _meter_files(connection: psycopg.Connection, inbox: Any, values: dict[str, Any], dry_run: bool) -> list[str]:
+    """Files whose rows are loaded, with their reports; what failed or was only tried is an only copy."""
+    processed = f"{str(inbox.path).rstrip('/')}/processed/"
+    rows = connection.execute(statement("cleanup/meter_files"), values).fetchall()
+    found = [(job_id, path) for job_id, path in rows if path == processed + path.rpartition("/")[2]]
+    for job_id, path in () if dry_run else found:
+        for each in (path, f"{path}.report.txt"):
+            if inbox.fs.exists(each):
+                inbox.fs.rm(each)
+        connection.execute("UPDATE ledger.import_job SET file_uri = NULL WHERE job_id = %s", [job_id])
+    return [redact(path) for _, path in found]
+
+
+def _answers(connection: psycopg.Connection, archive: Any, before: datetime, dry_run: bool) -> list[str]:
+    """Archived answers that newer ones of the same windows have replaced; the newest of each window stays for ever."""
+    root = f"{str(archive).rstrip('/')}/"  # what lies in another archive, which was configured once, is not touched
+    paths = [path for (path,) in connection.execute(statement("cleanup/answers"), {"before": before})]
+    found = [path for path in paths if path.startswith(root) and ".." not in path.split("/")]
+    for path in () if dry_run else found:
+        body = archive / path.removeprefix(root)
+        # descriptions first, as they came last: one without its answer would not be understood
+        for description in list(body.parent.glob(f"{body.name.removesuffix('.gz')}_*.meta.json")):
+            description.unlink(missing_ok=True)
+        body.unlink(missing_ok=True)
+        connection.execute("UPDATE ledger.import_job SET archive_path = NULL WHERE archive_path = %s", [path])
+    return found
+
+
+def _orphans(connection: psycopg.Connection, archive: Any, now: datetime, dry_run: bool) -> list[str]:
+    """What a killed process left: parts of files, and answers that nothing describes and no job names."""
+    if not archive.exists():
+        return []
+    query = "SELECT archive_path FROM ledger.import_job WHERE archive_path IS NOT NULL"
+    named = {path for (path,) in connection.execute(query)}
+    orphans = [path for path in _left(archive, now) if str(path) not in named]
+    if not dry_run:
+        for path in orphans:
+            path.unlink(missing_ok=True)
+    return [str(path) for path in orphans]
+
+
+def _left(archive: Any, now: datetime) -> Iterator[Any]:
+    files = sorted((path for path in archive.rglob("*") if path.name.endswith((".part", ".gz", ".meta.json"))), key=str)
+    described = {str(path).rpartition("_")[0] for path in files if path.name.endswith(".meta.json")}
+    for path in files:
+        alone = path.name.endswith(".gz") and str(path).removesuffix(".gz") not in described
+        old = datetime.fromtimestamp(path.stat().st_mtime, UTC) < now - ORPHAN_AFTER
+        if old and (alone or path.name.endswith(".part")):
+            yield path
