@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from energy_ingest.cli import aggregate, influx, jobs, load, parse, quarantine, status, upkeep
+from energy_ingest.cli import aggregate, influx, jobs, load, parse, quarantine, status, upkeep, watch
 from energy_ingest.cli.output import COULD_NOT_RUN, CRITICAL
 from energy_ingest.errors import IngestError
 
@@ -66,12 +66,14 @@ app: Final = typer.Typer(
 )
 for command in (
     *(status.coverage, status.gaps, status.plan, load.load, load.replay),
-    *(parse.parse, aggregate.aggregate, upkeep.migrate, upkeep.doctor, upkeep.version),
+    *(parse.parse, aggregate.aggregate, upkeep.migrate, upkeep.cleanup, upkeep.doctor, upkeep.version),
+    *(watch.monitor, watch.health),
 ):
     app.command()(command)
 app.add_typer(influx.app, name="influx")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(watch.alerts, name="alerts")
 
 
 def main() -> None:

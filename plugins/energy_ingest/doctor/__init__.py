@@ -13,7 +13,7 @@ def examine() -> Report:
     """Look at everything; only what a failed check makes pointless is left out."""
     report = Report()
     parts = (machine.environment, machine.configuration, warehouse.warehouse, warehouse.owner)
-    for part in (*parts, machine.archive, services.upstreams, services.influxdb, services.airflow):
+    for part in (*parts, machine.archive, services.upstreams, services.influxdb, services.alerts, services.airflow):
         try:
             for check in part(report):
                 report.checks.append(check)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import requests
 
 from energy_ingest import catalog, settings
+from energy_ingest.alerts.redact import redact
 from energy_ingest.doctor.report import Check, Report
 from energy_ingest.errors import Misconfigured, Retryable
 
@@ -66,6 +67,30 @@ def influxdb(_: Report) -> Iterator[Check]:
         yield Check("influxdb", "warning", str(error), "start it; what it lacks waits in the ledger")
     else:
         yield Check("influxdb", "ok", f"{target} takes points")
+
+
+def alerts(_: Report) -> Iterator[Check]:
+    """Whether people and a monitor outside can be told, without telling anybody anything."""
+    try:
+        from energy_ingest.hooks import channels
+    except ImportError as error:
+        yield Check("alerts", "skipped", f"not to be asked here: {error}")
+        return
+    ways = channels.channels()
+    if not ways.all:
+        fix = "set SLACK_WEBHOOK_URL, or MAIL_HOST and ADMIN_EMAIL, or a connection: see docs/alerts.md"
+        yield Check("alerts", "skipped", "no channel is configured: nobody is told of anything", fix)
+    for name in ways.all:
+        try:
+            yield Check(f"alerts by {name}", "ok", channels.check(name))
+        except Exception as error:  # each channel has errors of its own
+            fix = "correct its connection or variables (docs/alerts.md), then energy-ingest alerts test"
+            yield Check(f"alerts by {name}", "warning", redact(f"{type(error).__name__}: {error}"), fix)
+    if url := channels.heartbeat_url():
+        yield Check("heartbeat", "ok", f"the monitor tells {urlsplit(url).hostname} that it lives")
+    else:
+        fix = "set HEARTBEAT_URL: Airflow cannot tell of its own scheduler being down"
+        yield Check("heartbeat", "skipped", "no monitor outside is configured", fix)
 
 
 def airflow(report: Report) -> Iterator[Check]:

@@ -1,0 +1,165 @@
+"""Watching over loading: `monitor`, and `alerts` with their incidents."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from energy_ingest.cli import options, output
+from energy_ingest.cli.options import Json
+from energy_ingest.errors import Misconfigured
+from energy_ingest.windows import utc_now
+
+if TYPE_CHECKING:
+    from energy_ingest.loading.incidents import Channels
+    from energy_ingest.loading.monitor import Report
+
+alerts: Final = typer.Typer(help="Incidents, and the messages about them.", no_args_is_help=True)
+
+LEVELS: Final = {"healthy": output.HEALTHY, "degraded": output.DEGRADED, "critical": output.CRITICAL}
+LONGEST_MUTE: Final = 24 * 90
+
+
+def monitor(
+    handle_stuck: Annotated[
+        bool, typer.Option("--handle-stuck", help="Fail what died, or queue it again, once; people are told before.")
+    ] = False,
+    send_alerts: Annotated[bool, typer.Option("--send-alerts", help="Tell people, as the DAG does.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also what each finding says.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure how loading does: stuck jobs, failure and retry rates, queues, durations, disk.
+
+    Without options nothing is changed. Exit code 1: something is degraded; 2: critical; 3: could not run.
+    """
+    from dataclasses import replace
+
+    from energy_ingest.loading import incidents
+    from energy_ingest.loading import monitor as monitoring
+
+    with options.warehouse() as connection:
+        report = monitoring.examine(connection, utc_now())
+        if send_alerts or handle_stuck:
+            ways = _channels()
+            monitoring.tell(connection, report, ways)
+            if send_alerts:
+                incidents.deliver(connection, ways, report.measured_at)
+        if handle_stuck:
+            report = replace(report, handled=monitoring.handle_stuck(connection, report))
+    if as_json:
+        output.show_json(report.as_json())
+    else:
+        _show(report, verbose)
+    raise typer.Exit(LEVELS[report.status])
+
+
+def health(as_json: Json = False) -> None:
+    """Show each dataset's health: the last date with data, publications missed, and the command that loads them.
+
+    Nothing is changed: the DAG platform_health heals. Exit code 1: unhealthy or unknown; 2: it cannot be told.
+    """
+    from energy_ingest.loading import health as examination
+
+    with options.warehouse() as connection:
+        found = examination.examine(connection, utc_now())
+    if as_json:
+        output.show_json([item.as_json() for item in found])
+    else:
+        header = ("dataset", "status", "last data", "days behind", "missed", "")
+        rows = [(i.dataset, i.status, i.last_data_date, i.days_behind, i.missed, i.detail) for i in found]
+        output.show_table(header, rows)
+        for item in found:
+            if item.spans:
+                typer.echo(item.command)
+    raise typer.Exit(LEVELS[examination.status(found)])
+
+
+@alerts.command("list")
+def list_(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show open incidents. Exit code 1: there are some; 2: a critical one."""
+    from energy_ingest.loading import incidents
+
+    with options.warehouse() as connection:
+        found = incidents.listed(connection, resolved=everything)
+    if as_json:
+        output.show_json([{name: _plain(value) for name, value in row.items()} for row in found])
+    else:
+        columns = ("fingerprint", "severity", "title", "opened_at", "occurrences", "resolved_at", "muted_until")
+        header = [name.replace("_", " ") for name in columns]
+        output.show_table(header, ([_shown(row[name]) for name in columns] for row in found))
+    severities = {row["severity"] for row in found if not row["resolved_at"]}
+    raise typer.Exit(output.CRITICAL if "critical" in severities else output.DEGRADED if severities else output.HEALTHY)
+
+
+@alerts.command()
+def mute(
+    fingerprint: Annotated[str, typer.Argument(help="As the message or `alerts list` shows it.")],
+    hours: Annotated[int, typer.Option("--hours", min=1, max=LONGEST_MUTE, help="For how long.")] = 24,
+    reason: Annotated[str, typer.Option("--reason", help="For whoever wonders.")] = "",
+) -> None:
+    """Say nothing of an open incident for a while; that it is over is told all the same."""
+    from energy_ingest.loading import incidents
+
+    until = utc_now() + timedelta(hours=hours)
+    with options.warehouse() as connection:
+        if not incidents.mute(connection, fingerprint, until, reason):
+            raise Misconfigured(f"no open incident {fingerprint!r}: energy-ingest alerts list shows them")
+    typer.echo(f"{fingerprint} is muted until {until:%Y-%m-%d %H:%M} UTC")
+
+
+@alerts.command()
+def test() -> None:
+    """Send a test message through every channel. Exit code 1: one does not work; 3: there is none."""
+    from energy_ingest.loading import incidents
+
+    ways, now = _channels(), utc_now()
+    if not ways.all:
+        raise Misconfigured("no channel is configured: see docs/alerts.md for Slack, e-mail and the webhook")
+    with options.warehouse() as connection:
+        incidents.queue_test(connection, ways, now)
+        sent = incidents.deliver(connection, ways, now)
+    typer.echo(f"{sent['delivered']} messages sent by {', '.join(ways.all)}; {sent['failed']} channels failed")
+    raise typer.Exit(output.DEGRADED if sent["failed"] else output.HEALTHY)
+
+
+def _channels() -> Channels:
+    with redirect_stdout(sys.stderr):  # Airflow's imports may print
+        from energy_ingest.hooks.channels import channels
+
+        return channels()
+
+
+def _show(report: Report, verbose: bool) -> None:
+    from energy_ingest.alerts import thresholds
+
+    colour = {"healthy": "green", "degraded": "yellow", "critical": "red"}[report.status]
+    typer.secho(report.status, fg=colour, bold=True)
+    output.show_table(
+        ("figure", "value", "target"),
+        [
+            (kpi.name, round(kpi.value, 4), f"{'>' if kpi.high else '<'} {kpi.target:g}" if kpi.target else "")
+            for kpi in thresholds.kpis(report.figures)
+        ],
+    )
+    for finding in report.findings:
+        typer.echo(f"{finding.severity}: {finding.title}")
+        if verbose:
+            for text in filter(None, (finding.extent, finding.cause, finding.command)):
+                typer.echo(f"    {text}")
+    for job_id, status in report.handled:
+        typer.echo(f"job {job_id}: {status}")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "isoformat") else value
