@@ -172,6 +172,7 @@ def _worker(what: str, folder: Path) -> None:
 
 
 def _parse(file: Path) -> int:
+    from energy_ingest.loading.meter_files.work import PIECE_BYTES
     from energy_ingest.sources.meter_files import Options, decide, parse
 
     def opened() -> BinaryIO:
@@ -179,7 +180,7 @@ def _parse(file: Path) -> int:
 
     options = Options("hh", today=FIRST_DAY + timedelta(days=2 * DAYS))
     decision = decide(opened, file.name, options)
-    return sum(piece.rows.height for piece in parse(opened, decision, options))
+    return sum(piece.rows.height for piece in parse(opened, decision, options, 0, PIECE_BYTES))
 
 
 def _report(measured: dict[str, list[Figures]], console: Console) -> bool:
