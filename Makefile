@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench smoke-influx docs lock
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,15 @@ typecheck: env ## check the types of the library and of the tools
 
 bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
 	@$(BIN)/python -m tools.bench $(ARGS)
+
+package-mwaa: env ## what Amazon MWAA is given, in dist/mwaa (LAYOUT=dags: the library below dags/)
+	@$(BIN)/python -m tools.package mwaa $(if $(LAYOUT),--layout $(LAYOUT))
+
+package-composer: env ## what Google Cloud Composer is given, in dist/composer
+	@$(BIN)/python -m tools.package composer
+
+package-astro: env ## what Astronomer is given, in dist/astro
+	@$(BIN)/python -m tools.package astro
 
 smoke-influx: env ## run the projection against a real InfluxDB 2.7, named by INFLUXDB_URL, _TOKEN, _ORG and _BUCKET
 	@$(BIN)/python -m tools.smoke_influx

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +20,7 @@ from energy_ingest import settings
 from energy_ingest.calendars import SETTLEMENT_DAYS, ending_in
 from energy_ingest.catalog import DATASETS
 from energy_ingest.operators.timetable import BoundedTimetable
-from tests.dags.harness import AIRFLOW_3, DAGS, ROOT, Serialization, digest, parse
+from tests.dags.harness import AIRFLOW_3, DAGS, ROOT, Serialization, digest, parse, parse_alone
 
 SOURCES = {
     "elexon_b1610",
@@ -232,16 +229,11 @@ def layout(name: str, folder: Path) -> tuple[Path, Path]:
                 shutil.copytree(ROOT / part, folder / part)
         shutil.copy(ROOT / ".airflowignore", folder)
         return folder, folder / "plugins"
-    if name == "library below dags":  # as Amazon advises for MWAA
-        shutil.copytree(DAGS, folder / "dags")
-        shutil.copytree(ROOT / "plugins" / "energy_ingest", folder / "dags" / "energy_ingest")
-        shutil.copy(ROOT / "plugins" / ".airflowignore", folder / "dags")
-        return folder / "dags", folder / "no-plugins"
     return DAGS, ROOT / "plugins"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["folders of their own", "repository", "library below dags"])
+@pytest.mark.parametrize("name", ["folders of their own", "repository"])
 def test_parsing_alone(name: str, tmp_path: Path, bag: Any):
     """No network, no database, the library from where it lies, and the very same DAGs."""
     dags, plugins = layout(name, tmp_path / "deployed")
@@ -260,23 +252,3 @@ def test_the_plugin_loader_executes_one_file(tmp_path: Path):
     assert seen["plugin_errors"] == {}
     assert "energy" in seen["plugins"]
     assert stems & set(seen["added_by_plugins"]) == {"energy_ui"}
-
-
-def parse_alone(dags: Path, plugins: Path, home: Path) -> dict[str, Any]:
-    """What `parse.py` prints; the database that it is told of does not exist."""
-    ours = ("AIRFLOW", "ENERGY", "PYTHON")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment |= {
-        "AIRFLOW_HOME": str(home / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "postgresql+psycopg2://nobody@127.0.0.1:1/none",
-        "PYTHONHASHSEED": "7",  # the order in sets is another one than here
-        "PYTHONWARNINGS": "ignore",
-    }
-    command = [sys.executable, str(Path(__file__).with_name("parse.py")), str(dags)]
-    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen

@@ -1,0 +1,120 @@
+"""What each managed Airflow is given: its folders, its archive of plugins, its requirements, in `dist/<platform>/`.
+
+    python -m tools.package mwaa [--layout plugins|dags]
+    python -m tools.package composer
+    python -m tools.package astro
+
+The same sources give the same bytes, so that an upload that changes nothing is no new version. What to do with each
+package is in docs/managed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tools.bootstrap import ROOT
+
+DAGS, PLUGINS, LIBRARY = ROOT / "dags", ROOT / "plugins", "energy_ingest"
+ASTRO_RUNTIME: Final = "3.3-2"
+"""Newest known with Airflow 3.3: https://www.astronomer.io/docs/runtime/runtime-provider-reference."""
+
+_LEFT_OUT: Final = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pyo")
+_ANY_TIME: Final = (1980, 1, 1, 0, 0, 0)
+
+STARTUP: Final = """\
+#!/bin/sh
+# Sourced by every component of the environment before Airflow starts; docs/operations.md lists all settings.
+export ENERGY_CODE_VERSION='{version}'
+# export ENERGY_START='2024-01-01'
+# export ENERGY_ARCHIVE_URL='s3://<bucket>/energy-archive'
+# export ENERGY_INBOX_URL='s3://<bucket>/energy-inbox'
+"""
+
+DOCKERFILE: Final = """\
+FROM astrocrpublic.azurecr.io/runtime:{runtime}
+ENV ENERGY_CODE_VERSION='{version}'
+"""
+
+
+def main() -> None:
+    """Write one package and say where it is."""
+    parser = argparse.ArgumentParser(description="Make what a managed Airflow is given.")
+    parser.add_argument("platform", choices=sorted(PLATFORMS))
+    parser.add_argument("--layout", choices=("plugins", "dags"), default="plugins", help="MWAA: where the library lies")
+    arguments = parser.parse_args()
+    folder = ROOT / "dist" / arguments.platform
+    build(arguments.platform, folder, arguments.layout)
+    for path in sorted(folder.iterdir()):
+        print(path.relative_to(ROOT))
+
+
+def build(platform: str, folder: Path, layout: str = "plugins") -> None:
+    """Write the package of a platform into a folder of its own, which is made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copytree(DAGS, folder / "dags", ignore=_LEFT_OUT)
+    PLATFORMS[platform](folder, layout)
+
+
+def _mwaa(folder: Path, layout: str) -> None:
+    """A bucket's `dags/`, `plugins.zip`, requirements with their constraints, and the start-up script."""
+    if layout == "dags":  # what Amazon advises: a change of code needs no update of the environment
+        shutil.copytree(PLUGINS / LIBRARY, folder / "dags" / LIBRARY, ignore=_LEFT_OUT)
+        shutil.copy(PLUGINS / ".airflowignore", folder / "dags")
+    else:
+        _zip(PLUGINS, folder / "plugins.zip")
+    shutil.copy(ROOT / "requirements.txt", folder)
+    (folder / "startup.sh").write_text(STARTUP.format(version=_version()))
+
+
+def _composer(folder: Path, _: str) -> None:
+    """A bucket's `dags/` and `plugins/`, and the packages for the environment."""
+    shutil.copytree(PLUGINS, folder / "plugins", ignore=_LEFT_OUT)
+    (folder / "requirements.txt").write_text(_unconstrained())
+
+
+def _astro(folder: Path, _: str) -> None:
+    """A project as `astro dev init` lays it out."""
+    shutil.copytree(PLUGINS, folder / "plugins", ignore=_LEFT_OUT)
+    shutil.copy(ROOT / ".airflowignore", folder)
+    (folder / "requirements.txt").write_text(_unconstrained())
+    (folder / "packages.txt").write_text("")
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(runtime=ASTRO_RUNTIME, version=_version()))
+
+
+PLATFORMS: Final[dict[str, Callable[[Path, str], None]]] = {"mwaa": _mwaa, "composer": _composer, "astro": _astro}
+
+
+def _unconstrained() -> str:
+    """The requirements for platforms that have constraints of their own."""
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return "\n".join(line for line in lines if line and not line.startswith(("#", "--constraint"))) + "\n"
+
+
+def _zip(source: Path, target: Path) -> None:
+    """The contents of a folder, dot files among them, in the order of their names, without times."""
+    files = sorted(path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            entry = zipfile.ZipInfo(path.relative_to(source).as_posix(), _ANY_TIME)
+            entry.external_attr, entry.compress_type = 0o755 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+
+
+def _version() -> str:
+    """The commit, recorded with every load; `unknown` in a tree without git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+if __name__ == "__main__":
+    main()
