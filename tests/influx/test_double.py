@@ -65,7 +65,7 @@ DELETE = {"start": "2024-01-01T00:00:00Z", "stop": "2024-01-02T00:00:00Z"}
             "An internal error has occurred - check server logs",
         ),
         (
-            {}, {"Content_Encoding": "gzip"}, gzip.compress(b"m f=1")[:-4], 500, "internal error",
+            {}, {"Content_Encoding": "gzip"}, gzip.compress(b"m f=1", mtime=0)[:-4], 500, "internal error",
             "unable to read data: unexpected EOF",
         ),
         ({}, {}, b"m f=1\nbad & bad", 400, "invalid", "unable to parse 'bad & bad': invalid field format"),

@@ -700,7 +700,7 @@ def test_progress_is_told(load, warehouse_url: str, influx: Influx, monkeypatch)
     told: list[str] = []
     monkeypatch.setenv(settings.INFLUX_BATCH.env, "20")
     load(Feed(), DAY, 2)
-    on_progress = lambda summary: told.append(summary.progress().rpartition(",")[0])  # noqa: E731
+    on_progress = lambda summary: told.append(summary.progress().rpartition(", ")[0])  # noqa: E731
     Projector(SYSTEM_PRICES, lambda: connect(warehouse_url), influx, on_progress).project()
     assert told[0] == "0/2 windows, 20 points" and told[-1] == "2/2 windows, 96 points" and len(told) == 8
 
