@@ -113,7 +113,8 @@ def test_stamps_that_uk_clocks_never_showed_mean_utc():
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (gzip.compress(b"MPAN", mtime=0), "gzip archive"), (b"", "empty"), (b"\xff\xfe", "empty"), (b"sep=,\r\n", "no rows"),
+        (gzip.compress(b"MPAN", mtime=0), "gzip archive"), (b"", "empty"), (b"\xff\xfe", "empty"),
+        (b"sep=,\r\n", "no rows"),
         (b"  <!DOCTYPE html><html>", "web page"), (b"\x01\x02\x03\n", "binary"), (b"{", "not valid JSON"),
         (b"[1, 2]", "no single list"), (b"x" * (3 << 20), "no header|no rows|more than 1 MiB"),
     ],
