@@ -65,7 +65,7 @@ app: Final = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(status.coverage, status.gaps, status.plan, load.load, load.replay),
+    *(status.coverage, status.gaps, status.plan, load.load, load.replay, load.adopt),
     *(parse.parse, aggregate.aggregate, upkeep.migrate, upkeep.cleanup, upkeep.doctor, upkeep.version),
     *(watch.monitor, watch.health),
 ):

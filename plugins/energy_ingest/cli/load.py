@@ -1,4 +1,4 @@
-"""Commands that load: `load` from the source, `replay` from the archive."""
+"""Commands that load: `load` from the source, `replay` from the archive, `adopt` from files of another system."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import sys
 from collections import Counter
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
@@ -72,6 +72,46 @@ def replay(dataset: OneDataset, first: MaybeFirst = None, last: MaybeLast = None
     typer.echo(f"answers in the archive: {len(kept):,}, not readable: {len(damaged):,}")
     _tell(summary)
     raise typer.Exit(max(_exit_code(summary), output.DEGRADED if damaged else output.HEALTHY))
+
+
+def adopt(
+    files: Annotated[list[Path], typer.Argument(help="Answers of the source that another system kept.")],
+    dataset: OneDataset,
+    label: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="Settlement date or gas day; by default in the file's name."),
+    ] = None,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Nomination cycle or half hour; by default in the file's name.")
+    ] = None,
+) -> None:
+    """Put files that another system kept of this source into the archive, and load them from there.
+
+    A file counts as retrieved when it was written, so that what was loaded later stays. What it is stands in its name,
+    such as OAC_TW_007933047_06-08-2025_Intraday 1.csv. Exit codes as for `load`.
+    """
+    from energy_ingest.loading import archive
+    from energy_ingest.sources.kept_files import identify
+
+    chosen, connect, root = catalog.get(dataset), options.connect(), _archive_root()
+    kept, refused = [], 0
+    for path in files:
+        try:
+            file = identify(chosen, path.name, path.read_bytes(), label.date() if label else None, part)
+        except (IngestError, OSError) as error:
+            typer.echo(f"energy-ingest: {error}", err=True)
+            refused += 1
+            continue
+        retrieved_at = file.retrieved_at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        meta = archive.keep_file(root, chosen.name, path.name, file, retrieved_at)
+        kept.append((archive.path_of(root, meta), meta))
+    kept.sort(key=lambda item: item[1].retrieved_at)
+    with output.progress(len(kept)) as report:
+        log_to_stderr()
+        summary = _replay(chosen, connect, root, kept, _run("replay", utc_now()), report)
+    typer.echo(f"files: {len(files):,} = {len(kept):,} in the archive + {refused:,} refused")
+    _tell(summary)
+    raise typer.Exit(max(_exit_code(summary), output.DEGRADED if refused else output.HEALTHY))
 
 
 def _replay(

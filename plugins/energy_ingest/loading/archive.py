@@ -6,6 +6,7 @@ alone is enough to load again: a value that changed and changed back comes out r
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -14,6 +15,7 @@ import re
 import shutil
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +26,7 @@ from isal import igzip, igzip_lib
 
 from energy_ingest.errors import Rejected, Retryable
 from energy_ingest.sources import Answer, Scope
+from energy_ingest.sources.kept_files import KeptFile
 from energy_ingest.windows import Window
 
 
@@ -110,8 +113,8 @@ class Tape:
             end=windows[-1].end.isoformat(),
             headers=self.headers,
         )
-        folder = self._root / dataset / _file_name(scope.name) / f"{first:%Y}" / f"{first:%m}"
-        body = folder / f"{meta.stem}.gz"
+        body = path_of(self._root, meta)
+        folder = body.parent
         description = folder / f"{meta.stem}_{retrieved_at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.meta.json"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +132,23 @@ class Tape:
     def close(self) -> None:
         """Give up the scratch file."""
         self._file.close()
+
+
+def keep_file(root: Any, dataset: str, name: str, file: KeptFile, retrieved_at: datetime) -> Meta:
+    """Store what another system kept of a source, as the answer that it was.
+
+    Raises:
+        Retryable: the archive cannot be written.
+    """
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    with contextlib.closing(Tape(root)) as tape:
+        deque(tape.play(Answer([file.body], headers)), maxlen=0)
+        return tape.keep(dataset, file.scope, [file.window], f"file {name}", retrieved_at).meta
+
+
+def path_of(root: Any, meta: Meta) -> Any:
+    """Where the answer lies that this describes."""
+    return root / meta.dataset / _file_name(meta.scope) / meta.first[:4] / meta.first[5:7] / f"{meta.stem}.gz"
 
 
 def _raise(error: Rejected) -> NoReturn:
