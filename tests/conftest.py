@@ -17,6 +17,7 @@ from tools import postgres
 _numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Workers share the tests by file, as its fixtures are made once; one of them has the stack, for all end to end."""
     for item in items:

@@ -18,6 +18,7 @@ ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outag
 """The demonstration has a stack of its own, which is gone before ours starts; secrets are looked for in all logs."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if item.path.parent == Path(__file__).parent]
     here.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
@@ -25,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker(pytest.mark.e2e)
         item.add_marker(pytest.mark.timeout(600))  # the first one starts the stack, perhaps on a busy machine
-    items[:] = rest + here  # what fails fast comes first
+    items[:] = here + rest  # the longest group of all: one worker has it while the other does the rest
 
 
 @pytest.fixture(scope="session", autouse=True)
