@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import AirflowPlugin
 
 from energy_ingest.operators.timetable import BoundedTimetable
+from energy_ingest.web import gate
 
 
 class EnergyPlugin(AirflowPlugin):
@@ -12,3 +13,4 @@ class EnergyPlugin(AirflowPlugin):
 
     name = "energy"
     timetables = [BoundedTimetable]  # noqa: RUF012 - Airflow reads a list
+    fastapi_apps = gate.fastapi_apps()

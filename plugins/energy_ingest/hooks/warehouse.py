@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import psycopg
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from psycopg.conninfo import make_conninfo
@@ -48,3 +50,13 @@ class WarehouseHook(BaseHook):
             dbname=conn.schema or "warehouse",
             **extra,
         )
+
+
+def reader() -> WarehouseHook:
+    """For reading only: `energy_warehouse_reader` where it or WAREHOUSE_READER_URL exists, else what loading uses."""
+    hook = WarehouseHook("energy_warehouse_reader")
+    try:
+        hook.get_connection(hook.conn_id)
+    except AirflowNotFoundException:
+        return hook if os.environ.get("WAREHOUSE_READER_URL") else WarehouseHook()
+    return hook

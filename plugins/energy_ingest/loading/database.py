@@ -18,7 +18,11 @@ Connect = Callable[[], psycopg.Connection]
 """Opens a connection; each thread needs its own."""
 
 
-_VARIABLES: Final = {"energy_warehouse": "WAREHOUSE_URL", "energy_warehouse_owner": "WAREHOUSE_OWNER_URL"}
+_VARIABLES: Final = {
+    "energy_warehouse": "WAREHOUSE_URL",
+    "energy_warehouse_owner": "WAREHOUSE_OWNER_URL",
+    "energy_warehouse_reader": "WAREHOUSE_READER_URL",
+}
 
 
 class SchemaMissing(Misconfigured):

@@ -1,0 +1,1 @@
+"""Pages and JSON inside the API server of Airflow, at /energy; only `gate` may be imported anywhere else."""

@@ -1,0 +1,9 @@
+"""The routes, one module per subject; each is behind the dependencies of `web.app` and names its own permission."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from energy_ingest.web.routes import datasets
+
+ROUTERS: Final = (datasets.router,)

@@ -1,0 +1,71 @@
+"""The warehouse as the API server uses it: short connections, few at a time, each statement bounded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from typing import Final
+
+import psycopg
+
+from energy_ingest.errors import Retryable
+from energy_ingest.hooks import warehouse
+from energy_ingest.loading import database
+
+MOST: Final = 8
+"""Connections of one process at the same time: pages must not take those that loading needs."""
+PATIENCE: Final = 10.0
+"""Seconds that a request waits for one of them."""
+BOUNDS: Final = "SET statement_timeout = '10s'; SET lock_timeout = '5s'"
+REMEMBERED: Final = 60
+"""Seconds for which an address is not asked for again: Airflow keeps it in its database, or in a secrets backend."""
+
+_places: Final = threading.BoundedSemaphore(MOST)
+
+
+@contextmanager
+def reading() -> Iterator[psycopg.Connection]:
+    """A connection that only reads, as the role that only reads where there is one.
+
+    Raises:
+        Retryable: too much is going on, or the warehouse does not answer in time.
+    """
+    with _connection(_reader_address, "SET default_transaction_read_only = on") as connection:
+        yield connection
+
+
+@contextmanager
+def writing() -> Iterator[psycopg.Connection]:
+    """A connection as the loader: for what changes a job or an issue.
+
+    Raises:
+        Retryable: as `reading`.
+    """
+    with _connection(_loader_address) as connection:
+        yield connection
+
+
+@contextmanager
+def _connection(address: Callable[[int], str], more: str = "") -> Iterator[psycopg.Connection]:
+    if not _places.acquire(timeout=PATIENCE):
+        raise Retryable("too many requests wait for the warehouse: try again in a few seconds")
+    try:
+        now = int(time.monotonic()) // REMEMBERED
+        with closing(database.connect(address(now))) as connection, database.typed_errors():
+            connection.execute(f"{BOUNDS}; {more}")
+            yield connection
+    finally:
+        _places.release()
+
+
+@lru_cache(maxsize=1)
+def _reader_address(_: int) -> str:
+    return warehouse.reader().conninfo()
+
+
+@lru_cache(maxsize=1)
+def _loader_address(_: int) -> str:
+    return warehouse.WarehouseHook().conninfo()
