@@ -12,7 +12,7 @@ import fsspec
 import psycopg
 import pytest
 
-from energy_ingest.catalog import SYSTEM_PRICES
+from energy_ingest.catalog import B1610, SYSTEM_PRICES
 from energy_ingest.errors import Misconfigured, Rejected
 from energy_ingest.loading import ledger
 from energy_ingest.loading.archive import kept_answers
@@ -20,7 +20,7 @@ from energy_ingest.loading.cleanup import Removed, clean_up
 from energy_ingest.loading.database import connect
 from energy_ingest.sources import Scope
 from tests.postgres.cli.conftest import EnergyIngest, energy_ingest
-from tests.postgres.world import DAY, Feed, ask, audit, content, days, load, one
+from tests.postgres.world import DAY, UNITS, Feed, ask, audit, content, days, load, one
 
 __all__ = ["energy_ingest"]
 
@@ -103,6 +103,19 @@ def test_attempts_that_left_nothing_go_and_the_books_balance(warehouse_url: str,
     assert content(warehouse_url, SYSTEM_PRICES, with_times=True) == before
     load(warehouse_url, feed, archive, days(DAY))
     audit(warehouse_url, expected=days(DAY))
+
+
+def test_the_last_answer_of_each_settlement_run_stays(warehouse_url: str, archive: Path, clean: Any):
+    """It confirmed the values that it did not change, see `energy.elexon_b1610_by_run`."""
+    feed = Feed(B1610, UNITS)
+    for run in ("II", "SF", "SF", "R1", "R1"):
+        feed[DAY] = [{**row, "settlementRunType": run} for row in feed[DAY]]
+        load(warehouse_url, feed, archive, days(DAY))
+    with connect(warehouse_url) as connection:
+        connection.execute("UPDATE ledger.import_job SET influx_pending = false")
+    assert clean().counts()["import_job"] == 2
+    runs = ask(warehouse_url, "SELECT job_id, source_version FROM ledger.import_job ORDER BY 1")
+    assert runs == [(1, "II"), (3, "SF"), (5, "R1")]
 
 
 def test_what_is_young_or_at_work_or_waits_stays(warehouse_url: str, archive: Path, clean: Any):

@@ -1,6 +1,7 @@
 -- Attempts that ended and left nothing: failed, cancelled and dry ones, and re-reads without a change. What brought rows
--- is the lineage of these; the newest answer of a window decides whether a later one may revise; a failed file is still
--- there; a file that was imported is known by its bytes. None of these goes, nor whatever anything else names.
+-- is the lineage of these; the newest answer of a window decides whether a later one may revise, and that of a settlement
+-- run is what confirmed its values; a failed file is still there; a file that was imported is known by its bytes. None
+-- of these goes, nor whatever anything else names.
 DELETE FROM ledger.import_job AS j
 WHERE coalesce(j.completed_at, j.queued_at) < %(cutoff)s
   AND j.status IN ('completed', 'failed', 'cancelled')
@@ -8,7 +9,8 @@ WHERE coalesce(j.completed_at, j.queued_at) < %(cutoff)s
   AND (j.window_start IS NOT NULL AND (j.status <> 'completed' OR EXISTS (
          SELECT FROM ledger.import_job AS newer
          WHERE (newer.dataset, newer.scope, newer.window_start) = (j.dataset, j.scope, j.window_start)
-           AND newer.status = 'completed' AND newer.retrieved_at > j.retrieved_at))
+           AND newer.status = 'completed' AND newer.retrieved_at > j.retrieved_at
+           AND newer.source_version IS NOT DISTINCT FROM j.source_version))
        AND EXISTS (
          SELECT FROM ledger.window AS w
          WHERE (w.dataset, w.scope, w.window_start) = (j.dataset, j.scope, j.window_start) AND w.state = 'complete')

@@ -6,7 +6,7 @@ WITH job AS (
       total_rows = %(received)s, processed_rows = %(received)s, inserted_rows = %(inserted)s, revised_rows = %(revised)s,
       unchanged_rows = %(unchanged)s, quarantined_rows = %(quarantined)s, duplicate_rows = %(duplicates)s,
       request = %(request)s, response_sha256 = %(sha256)s, response_bytes = %(bytes)s, archive_path = %(path)s,
-      retrieved_at = %(retrieved_at)s, influx_pending = %(to_influx)s
+      retrieved_at = %(retrieved_at)s, influx_pending = %(to_influx)s, source_version = %(source_version)s
   WHERE job_id = %(job_id)s
 ), closed AS (
   UPDATE ledger.quarantine
