@@ -26,6 +26,7 @@ ENVIRONMENTS = {
     "airflow3": (ROOT / ".venv", ROOT / "requirements.lock"),
     "airflow2": (ROOT / ".venv-airflow2", ROOT / "requirements-airflow2.lock"),
 }
+IMAGE_LOCK = ROOT / "requirements-image.lock"
 AIRFLOW2 = "apache-airflow==2.11.2"
 
 # A console script as pip and uv write it: a shell finds the interpreter, so that its path may be long or hold blanks.
@@ -151,12 +152,14 @@ def write_locks() -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as override:
         override.write(AIRFLOW2)
         override.flush()
-        for name, options in (("airflow3", ()), ("airflow2", ("--override", override.name))):
-            lock = ENVIRONMENTS[name][1]
+        for lock, sources, options in (
+            (ENVIRONMENTS["airflow3"][1], "requirements-dev.txt", ()),
+            (ENVIRONMENTS["airflow2"][1], "requirements-dev.txt", ("--override", override.name)),
+            (IMAGE_LOCK, "requirements-image.txt", ("--constraint", str(ENVIRONMENTS["airflow3"][1]))),
+        ):
             compile_ = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
             header = ("--no-annotate", "--custom-compile-command", "make lock")
-            sources = ("-", "requirements-dev.txt", "--output-file", lock, *sys.argv[2:])
-            command = [uv, *compile_, *header, *options, *sources]
+            command = [uv, *compile_, *header, *options, "-", sources, "--output-file", lock, *sys.argv[2:]]
             subprocess.run(command, cwd=ROOT, env=env, input=loose.encode(), check=True)
 
 
