@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BIN2 := .venv-airflow2/bin
 # two processes share the tests; ARGS="-n 0" for one, as a debugger needs
-WORKERS := -n 2 --dist loadgroup --no-loadscope-reorder
+WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs lock

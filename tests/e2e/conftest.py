@@ -18,7 +18,6 @@ ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outag
 """The demonstration has a stack of its own, which is gone before ours starts; secrets are looked for in all logs."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if item.path.parent == Path(__file__).parent]
     here.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
