@@ -42,7 +42,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PROCESSES = ("twin", "api-server", "dag-processor", "triggerer", "scheduler")
 PREFERRED_PORTS = {"airflow": 8080, "postgres": 15432, "twin": 8090}
-ADMIN = "admin"
+ADMIN, VIEWER = "admin", "viewer"
+USERS = (ADMIN, VIEWER)
+"""Airflow's users, each named as its role: one who may do everything, one who may only look."""
 START_SECONDS = 180
 STOP_SECONDS = 15
 
@@ -75,7 +77,7 @@ class Stack:
         self.secrets: dict[str, str] = state.get("secrets", {})
         self.processes: dict[str, dict[str, float]] = state.get("processes", {})
         self.schemas: dict[str, str] = state.get("schemas", {})
-        self._token = ""
+        self._tokens: dict[str, str] = {}
 
     # --- what the stack is -------------------------------------------------------------------------------------------
 
@@ -153,7 +155,7 @@ class Stack:
             "CORE__PARALLELISM": 4,  # the default of 32 keeps 32 idle workers
             "CORE__FERNET_KEY": self.secrets["fernet_key"],
             "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-            "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+            "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{user}" for user in USERS),
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": home / "passwords.json",
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "API__HOST": "127.0.0.1",
@@ -214,7 +216,7 @@ class Stack:
         home = self.folder / "airflow"
         for path in (self.folder, self.folder / "logs", self.folder / "archive", home):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (*WAREHOUSE_ROLES, "airflow", "postgres", "api_secret_key", "jwt_secret", ADMIN):
+        for name in (*WAREHOUSE_ROLES, "airflow", "postgres", "api_secret_key", "jwt_secret", *USERS):
             self.secrets.setdefault(name, new_password())
         self.secrets.setdefault("fernet_key", base64.urlsafe_b64encode(os.urandom(32)).decode())
         self._choose_ports()
@@ -223,7 +225,7 @@ class Stack:
             self.stop()
             self._choose_ports()
         self._save()
-        write_private(home / "passwords.json", json.dumps({ADMIN: self.password}))
+        write_private(home / "passwords.json", json.dumps({user: self.secrets[user] for user in USERS}))
         write_private(self.folder / "env", self._env_file())
         return self._server()
 
@@ -344,11 +346,15 @@ class Stack:
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """Call Airflow's REST API as admin; raises urllib.error.HTTPError with Airflow's answer when refused."""
-        if not self._token:
-            login = {"username": ADMIN, "password": self.password}
-            self._token = json.load(_open(f"{self.url}/auth/token", "POST", login))["access_token"]
-        with _open(self.url + path, method, body, {"Authorization": f"Bearer {self._token}"}) as answer:
+        with _open(self.url + path, method, body, {"Authorization": f"Bearer {self.token()}"}) as answer:
             return json.loads(answer.read() or b"null")
+
+    def token(self, user: str = ADMIN) -> str:
+        """A token of Airflow's for one of its users; in the cookie `_token` it is a browser's login."""
+        if user not in self._tokens:
+            login = {"username": user, "password": self.secrets[user]}
+            self._tokens[user] = json.load(_open(f"{self.url}/auth/token", "POST", login))["access_token"]
+        return self._tokens[user]
 
     # --- stop --------------------------------------------------------------------------------------------------------
 
