@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs lock
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs lock up down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ format: env ## apply what lint can fix itself
 typecheck: env ## check the types of the library and of the tools
 	$(BIN)/mypy
 	$(BIN)/mypy --strict tools
+
+up: env ## start everything in containers, making .env (CELERY=2 for two Celery workers, PROFILES="demo mail")
+	@$(BIN)/python -m tools.compose up --profiles "$(PROFILES)" --workers $(or $(strip $(CELERY)),0)
+
+down: env ## stop the containers, keeping their data
+	@$(BIN)/python -m tools.compose down
 
 bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
 	@$(BIN)/python -m tools.bench $(ARGS)

@@ -32,16 +32,23 @@ def main() -> None:
 
 def pages() -> dict[Path, str]:
     """Return each generated page and its text."""
-    operations = DOCS / "operations.md"
     return {
-        operations: re.sub(
-            r"(?s)(<!-- settings: .*?-->\n).*?(<!-- /settings -->)",
-            lambda match: match[1] + settings_table() + match[2],
-            operations.read_text(),
+        DOCS / "operations.md": between_marks(DOCS / "operations.md", settings_table()),
+        ROOT / "docker-compose.yaml": between_marks(
+            ROOT / "docker-compose.yaml", "".join(f"  {setting.env}:\n" for setting in SETTINGS)
+        ),
+        ROOT / ".env.example": between_marks(
+            ROOT / ".env.example", "".join(f"# {s.doc}\n#{s.env}={s.default}\n" for s in SETTINGS)
         ),
         DOCS / "sources" / "README.md": index(),
         **{DOCS / "sources" / f"{name}.md": page(dataset) for name, dataset in catalog.DATASETS.items()},
     }
+
+
+def between_marks(path: Path, text: str) -> str:
+    """Return a file with its generated part, between `settings: ...` and `/settings`, replaced."""
+    marks = r"(?s)([^\n]*settings: written by[^\n]*\n(?:x-settings:[^\n]*\n)?).*?([^\n]*/settings\b)"
+    return re.sub(marks, lambda match: match[1] + text + match[2], path.read_text())
 
 
 def settings_table() -> str:
