@@ -18,6 +18,7 @@ from energy_ingest.catalog import B1610, SYSTEM_PRICES
 from energy_ingest.errors import Rejected, Retryable
 from energy_ingest.loading import health, ledger
 from energy_ingest.loading.database import connect
+from energy_ingest.loading.days import stretches
 from energy_ingest.loading.health import ATTEMPTS, PAUSE, SLACK, WORKING_TIME, Health
 from energy_ingest.sources import Scope
 from tests.postgres.cli.conftest import EnergyIngest, energy_ingest
@@ -109,7 +110,7 @@ def test_one_dataset_that_cannot_be_told_keeps_no_other(
 
 @given(st.sets(st.dates(date(2024, 1, 1), date(2024, 3, 1))), st.integers(1, 40))
 def test_spans_are_the_oldest_dates_each_once(labels: set[date], most: int):
-    found = list(health.spans(labels, most))
+    found = list(stretches(labels, most))
     inside = [first + timedelta(days=n) for first, last in found for n in range((last - first).days + 1)]
     assert inside == sorted(labels)[:most]
     assert all(a[1] + timedelta(days=1) < b[0] for a, b in pairwise(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -12,7 +12,7 @@ from energy_ingest.cli.options import Datasets, First, Json, Last, MaybeFirst, M
 from energy_ingest.windows import utc_now
 
 if TYPE_CHECKING:
-    from energy_ingest.loading.coverage import Coverage, Gap
+    from energy_ingest.loading.coverage import Coverage
 
 SCOPE_WIDTH: Final = 24
 """Lists of units are long; JSON has them whole."""
@@ -39,6 +39,8 @@ def gaps(dataset: Datasets = None, first: MaybeFirst = None, last: MaybeLast = N
 
     Exit codes as for `coverage`.
     """
+    from energy_ingest.loading.coverage import load_command, together
+
     found = _coverage(dataset, first, last)
     if as_json:
         output.show_json([{"dataset": item.dataset, **gap.as_json()} for item in found for gap in item.gaps])
@@ -47,7 +49,7 @@ def gaps(dataset: Datasets = None, first: MaybeFirst = None, last: MaybeLast = N
         typer.echo()
         for item in found:
             for group in together(item.gaps):
-                typer.echo(_load_command(item.dataset, f"{group[0].window.label}", f"{group[-1].window.label}"))
+                typer.echo(load_command(item.dataset, group[0].window.label, group[-1].window.label))
     else:
         typer.echo("no gaps")
     raise typer.Exit(max(item.level for item in found))
@@ -64,6 +66,7 @@ def plan(
 
     Nothing is loaded, and nothing is asked of the source.
     """
+    from energy_ingest.loading.coverage import load_command
     from energy_ingest.loading.plan import plan as make_plan
 
     now = utc_now()
@@ -86,7 +89,7 @@ def plan(
         typer.echo("No estimate where nothing was ever loaded from the source.")
     typer.echo("\nNothing was loaded. These do:")
     for item in plans:
-        typer.echo(_load_command(item.dataset, f"{span[0]}", f"{span[1]}"))
+        typer.echo(load_command(item.dataset, *span))
 
 
 def _coverage(names: list[str] | None, first: str | None, last: str | None) -> list[Coverage]:
@@ -105,18 +108,6 @@ def _coverage(names: list[str] | None, first: str | None, last: str | None) -> l
         ]
 
 
-def together(gaps: Iterable[Gap]) -> Iterator[list[Gap]]:
-    """Adjoining gaps of one state."""
-    group: list[Gap] = []
-    for gap in gaps:
-        if group and (gap.state != group[-1].state or gap.window.start != group[-1].window.end):
-            yield group
-            group = []
-        group.append(gap)
-    if group:
-        yield group
-
-
 def _row(item: Coverage) -> tuple[str | int, ...]:
     counts = (item.expected, item.complete, _states(item.explained), len(item.gaps), item.rows, item.quarantined)
     scope = item.scope if len(item.scope) <= SCOPE_WIDTH else f"{item.scope[: SCOPE_WIDTH - 1]}…"
@@ -129,6 +120,8 @@ def _states(explained: dict[str, int]) -> str | int:
 
 def _show_gaps(found: Iterable[Coverage]) -> None:
     """One line for adjoining gaps of one state; the reason is the first one's."""
+    from energy_ingest.loading.coverage import together
+
     rows = []
     for item in found:
         for group in together(item.gaps):
@@ -138,7 +131,3 @@ def _show_gaps(found: Iterable[Coverage]) -> None:
     if rows:
         typer.echo()
         output.show_table(("gaps of", "from", "to", "windows", "state", "attempts", "reason"), rows)
-
-
-def _load_command(dataset: str, first: str, last: str) -> str:
-    return f"energy-ingest load --dataset {dataset} --from {first} --to {last}"

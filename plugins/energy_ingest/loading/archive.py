@@ -190,6 +190,19 @@ def read(path: Any, meta: Meta, chunk: int = 2**20) -> Iterator[bytes]:
         raise _damaged(path, f"its SHA-256 is not {meta.sha256}")
 
 
+def head(path: Any, most: int) -> bytes:
+    """The first bytes of an archived answer, unpacked; at most `most`, however well they were packed.
+
+    Raises:
+        Rejected: there is none any more, or it is damaged.
+    """
+    try:
+        with path.open("rb") as file, igzip.GzipFile(fileobj=file, mode="rb") as body:
+            return bytes(body.read(most))
+    except (FileNotFoundError, EOFError, gzip.BadGzipFile, igzip_lib.IsalError) as error:  # type: ignore[misc]
+        raise _damaged(path, str(error)) from None
+
+
 def _damaged(path: Any, why: str) -> Rejected:
     remedy = "restore it from a backup, or delete it and load its window from the source"
     return Rejected(f"{path} is damaged ({why}): {remedy}")

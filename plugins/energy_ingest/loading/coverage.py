@@ -6,7 +6,7 @@ Command line, pages, health checks and dashboards all ask here, so that they can
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -126,6 +126,23 @@ def assess(dataset: Dataset, scope: str, expected: Iterable[Window], known: Iter
     return Coverage(
         dataset.name, scope, len(windows), complete, dict(sorted(explained.items())), gaps, rows, quarantined
     )
+
+
+def together(gaps: Iterable[Gap]) -> Iterator[list[Gap]]:
+    """Adjoining gaps of one state."""
+    group: list[Gap] = []
+    for gap in gaps:
+        if group and (gap.state != group[-1].state or gap.window.start != group[-1].window.end):
+            yield group
+            group = []
+        group.append(gap)
+    if group:
+        yield group
+
+
+def load_command(dataset: str, first: date, last: date) -> str:
+    """What loads these labels without Airflow."""
+    return f"energy-ingest load --dataset {dataset} --from {first} --to {last}"
 
 
 def _never_tried(dataset: Dataset, window: Window, now: datetime) -> Known:

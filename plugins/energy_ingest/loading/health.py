@@ -16,10 +16,9 @@ from energy_ingest import catalog, settings
 from energy_ingest.alerts.finding import Finding, fingerprint
 from energy_ingest.alerts.thresholds import SOURCE_DOWN
 from energy_ingest.catalog import Dataset
-from energy_ingest.clock import ONE_DAY
 from energy_ingest.errors import IngestError
-from energy_ingest.loading import database, diagnosis
-from energy_ingest.loading.coverage import coverage, ever_tried
+from energy_ingest.loading import database, days, diagnosis
+from energy_ingest.loading.coverage import ever_tried, load_command
 from energy_ingest.loading.diagnosis import counted
 from energy_ingest.sql import statement
 from energy_ingest.windows import Window
@@ -67,13 +66,12 @@ class Health:
     @property
     def command(self) -> str:
         """Loads what was missed without Airflow."""
-        first, last = self.spans[0][0], self.spans[-1][1]
-        return f"energy-ingest load --dataset {self.dataset} --from {first} --to {last}"
+        return load_command(self.dataset, self.spans[0][0], self.spans[-1][1])
 
 
-def examine(connection: psycopg.Connection, now: datetime) -> list[Health]:
-    """The health of every dataset that is in use; changes nothing."""
-    found = (_examine(connection, dataset, now) for dataset in catalog.DATASETS.values())
+def examine(connection: psycopg.Connection, now: datetime, datasets: Iterable[Dataset] | None = None) -> list[Health]:
+    """The health of every dataset, or of these, that is in use; changes nothing."""
+    found = (_examine(connection, dataset, now) for dataset in datasets or catalog.DATASETS.values())
     return [health for health in found if health]
 
 
@@ -84,7 +82,7 @@ def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) ->
         tried = any(ever_tried(connection, dataset, scope) for scope in scopes)
         if not tried:
             return None if dataset.on_request else Health(dataset.name, "unknown", detail="nothing was ever loaded")
-        gaps = [gap.window for scope in scopes for gap in coverage(connection, dataset, scope, now).gaps]
+        gaps = [gap.window for _, gap in days.gaps(connection, dataset, now)]
         last = _last_data_date(connection, dataset, [scope.name for scope in scopes])
     except IngestError as error:
         return Health(dataset.name, "error", detail=str(error))
@@ -97,7 +95,7 @@ def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) ->
         len(behind),
         missed=len(missed),
         detail=f"{counted(len(missed), 'window')} missed" if missed else "",
-        spans=tuple(spans({window.label for window in missed}, settings.DUE_LIMIT.get_int())),
+        spans=tuple(days.stretches({window.label for window in missed}, settings.DUE_LIMIT.get_int())),
     )
 
 
@@ -105,16 +103,6 @@ def is_missed(dataset: Dataset, window: Window, now: datetime) -> bool:
     """Whether a window that is not there should be: it was published, and its run had time to load it."""
     due = max(dataset.publication.deadline(window), dataset.calendar.scheduled_at(window))
     return due + WORKING_TIME <= now
-
-
-def spans(labels: Iterable[date], most_days: int) -> Iterator[Span]:
-    """The stretches of adjoining dates, oldest first, of at most so many days in all."""
-    days = sorted(labels)[:most_days]
-    for place, day in enumerate(days):
-        if place == 0 or day - days[place - 1] > ONE_DAY:
-            first = day
-        if place + 1 == len(days) or days[place + 1] - day > ONE_DAY:
-            yield first, day
 
 
 def heal(connection: psycopg.Connection, found: Health, at_work: bool, now: datetime) -> Health:

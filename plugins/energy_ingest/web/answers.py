@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from energy_ingest.errors import IngestError, Misconfigured, Retryable
+from energy_ingest.errors import IngestError, Misconfigured, Rejected, Retryable
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,9 @@ def answer_errors(app: FastAPI) -> None:
         return problem(422, "; ".join(wrong) + "; see openapi.json for what is allowed")
 
     @app.exception_handler(IngestError)
-    async def ours(_: Request, error: IngestError) -> Response:
+    async def ours(request: Request, error: IngestError) -> Response:
+        if isinstance(error, Rejected):  # our own statement is wrong
+            return await unexpected(request, error)
         log.warning("answered 503: %s", error)
         return problem(503, str(error), {"Retry-After": "10"} if isinstance(error, Retryable) else None)
 

@@ -19,7 +19,8 @@ MOST: Final = 8
 """Connections of one process at the same time: pages must not take those that loading needs."""
 PATIENCE: Final = 10.0
 """Seconds that a request waits for one of them."""
-BOUNDS: Final = "SET statement_timeout = '10s'; SET lock_timeout = '5s'"
+SECONDS: Final = 10
+"""That a statement may take, unless a route knows better."""
 REMEMBERED: Final = 60
 """Seconds for which an address is not asked for again: Airflow keeps it in its database, or in a secrets backend."""
 
@@ -33,29 +34,29 @@ def reading() -> Iterator[psycopg.Connection]:
     Raises:
         Retryable: too much is going on, or the warehouse does not answer in time.
     """
-    with _connection(_reader_address, "SET default_transaction_read_only = on") as connection:
+    with _connection(_reader_address, SECONDS, "SET default_transaction_read_only = on") as connection:
         yield connection
 
 
 @contextmanager
-def writing() -> Iterator[psycopg.Connection]:
+def writing(seconds: int = SECONDS) -> Iterator[psycopg.Connection]:
     """A connection as the loader: for what changes a job or an issue.
 
     Raises:
         Retryable: as `reading`.
     """
-    with _connection(_loader_address) as connection:
+    with _connection(_loader_address, seconds) as connection:
         yield connection
 
 
 @contextmanager
-def _connection(address: Callable[[int], str], more: str = "") -> Iterator[psycopg.Connection]:
+def _connection(address: Callable[[int], str], seconds: int, more: str = "") -> Iterator[psycopg.Connection]:
     if not _places.acquire(timeout=PATIENCE):
         raise Retryable("too many requests wait for the warehouse: try again in a few seconds")
     try:
         now = int(time.monotonic()) // REMEMBERED
         with closing(database.connect(address(now))) as connection, database.typed_errors():
-            connection.execute(f"{BOUNDS}; {more}")
+            connection.execute(f"SET statement_timeout = '{seconds}s'; SET lock_timeout = '5s'; {more}")
             yield connection
     finally:
         _places.release()

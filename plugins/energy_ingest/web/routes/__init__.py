@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from energy_ingest.web.routes import datasets
+from energy_ingest.web.routes import coverage, datasets, jobs, watch
 
-ROUTERS: Final = (datasets.router,)
+ROUTERS: Final = (coverage.router, datasets.router, jobs.router, watch.router)

@@ -1,0 +1,135 @@
+"""What is loaded, what is missing and why, by day and by window; and loading windows again."""
+
+from __future__ import annotations
+
+from datetime import date
+from itertools import islice
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from energy_ingest import catalog, windows
+from energy_ingest.loading import attempts, days
+from energy_ingest.loading.coverage import Gap, load_command, together
+from energy_ingest.web import airflow, store
+from energy_ingest.web.access import HasAccess, SeenDataset, Viewable, asked_for
+from energy_ingest.web.answers import Json, Route, blamed
+
+router = APIRouter(tags=["coverage"], route_class=Route)
+
+LONGEST: Final = 11 * 366
+"""Days that one answer may cover."""
+RELOAD_DAYS: Final = 31
+GAP_DAYS: Final = 366
+"""Labels with gaps of each dataset that are looked at window by window."""
+
+Names = Annotated[list[str], Query(alias="dataset", description="Only these; may be repeated.")]
+From = Annotated[date | None, Query(alias="from", description="First label, inclusive.")]
+To = Annotated[date | None, Query(alias="to", description="Last label, inclusive.")]
+
+
+@router.get("/coverage")
+def coverage(
+    seen: Viewable,
+    dataset: Names = [],  # noqa: B006 - FastAPI copies it
+    year: Annotated[int | None, Query(ge=2000, le=2100)] = None,
+    first: From = None,
+    last: To = None,
+) -> Json:
+    """By day, the worst state wins; this year, unless a year or dates are given."""
+    now = windows.utc_now()
+    year = year or now.year
+    first, last = _span(first, last) or (date(year, 1, 1), date(year, 12, 31))
+    chosen = [catalog.DATASETS[name] for name in asked_for(seen, dataset) if name in catalog.DATASETS]
+    with store.reading() as connection:
+        found = days.days(connection, chosen, first, last, now)
+    titles = {item.name: item.title for item in chosen}
+    shown = [{**item.as_json(), "title": titles[item.dataset]} for item in found]
+    return Json({"from": first, "to": last, "states": days.STATES, "datasets": shown})
+
+
+@router.get("/coverage/{name}/{day}")
+def day(dataset: SeenDataset, day: date, access: HasAccess) -> Json:
+    """The windows of one day in every scope, its half hours, and the newest attempts on them."""
+    now = windows.utc_now()
+    with store.reading() as connection:
+        found = days.day(connection, dataset, day, now)
+        items = days.items(connection, dataset, day)
+        scopes = list({window["scope"] for window in found})
+        tried = attempts.of_windows(connection, dataset.name, scopes, list(dataset.windows(day, day)))
+    return Json(
+        {
+            "dataset": dataset.name,
+            "day": day,
+            "state": min((window["state"] for window in found), key=days.RANK.__getitem__, default=None),
+            "may_reload": access.may("trigger", dataset.name),
+            "windows": found,
+            "items": items,
+            "jobs": [attempts.described(row) for row in tried],
+        }
+    )
+
+
+@router.get("/gaps")
+def gaps(
+    seen: Viewable,
+    access: HasAccess,
+    dataset: Names = [],  # noqa: B006
+    first: From = None,
+    last: To = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Json:
+    """Windows neither complete nor explained, adjoining ones of one state together, oldest first."""
+    now, span = windows.utc_now(), _span(first, last)
+    found: list[dict[str, Any]] = []
+    with store.reading() as connection:
+        for name in asked_for(seen, dataset):
+            if name not in catalog.DATASETS:
+                continue
+            may = access.may("trigger", name)
+            by_scope: dict[str, list[Gap]] = {}
+            for scope, gap in days.gaps(connection, catalog.DATASETS[name], now, span, GAP_DAYS):
+                by_scope.setdefault(scope.name, []).append(gap)
+            groups = (_group(name, scope, group) for scope, all_ in by_scope.items() for group in together(all_))
+            found += [{**group, "may_reload": may} for group in islice(groups, limit + 1)]
+    found.sort(key=lambda group: group["first"])
+    shown = found[:limit]
+    return Json({"gaps": shown, "windows": sum(group["windows"] for group in shown), "more": len(found) > limit})
+
+
+class Reload(BaseModel):
+    """Which windows are loaded again: those of a dataset labelled first to last, both inclusive."""
+
+    dataset: str
+    first: date
+    last: date
+
+
+@router.post("/windows/reload", status_code=202)
+def reload(body: Reload, request: Request, access: HasAccess) -> Json:
+    """Start a run of the dataset's own DAG for these dates, through Airflow's own API and as its user."""
+    with blamed(404):
+        dataset = catalog.get(body.dataset[:80])
+    access.require("trigger", dataset.name)
+    with blamed(400):
+        windows.parse_range(f"{body.first}", f"{body.last}", RELOAD_DAYS)
+    conf = {"window_from": f"{body.first}", "window_to": f"{body.last}"}
+    return Json(airflow.start_run(request, dataset.name, f"{body.first}", conf), 202)
+
+
+def _span(first: date | None, last: date | None) -> tuple[date, date] | None:
+    """A range of dates; with one end only, that day."""
+    if first is None and last is None:
+        return None
+    with blamed(400):
+        return windows.parse_range(f"{first or last}", f"{last or first}", LONGEST)
+
+
+def _group(dataset: str, scope: str, group: list[Gap]) -> dict[str, Any]:
+    first, last = group[0].window, group[-1].window
+    return {
+        **{"dataset": dataset, "scope": scope, "first": first.label, "last": last.label, "windows": len(group)},
+        **{"state": group[0].state, "reason": group[0].reason, "attempts": max(gap.attempts for gap in group)},
+        "command": load_command(dataset, first.label, last.label),
+    }
