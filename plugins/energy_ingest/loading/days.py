@@ -36,6 +36,8 @@ LONGEST_WAIT: Final = timedelta(days=60)
 
 EVER: Final = date(1990, 1, 1)
 """Before any label."""
+NEAR: Final = timedelta(days=31)
+"""Gaps no further apart are looked at together: a statement costs more than some windows."""
 LATELY: Final = timedelta(minutes=10)
 """Over which the rate is taken."""
 
@@ -105,10 +107,11 @@ def gaps(
     """
     first, last = span or (EVER, now.date() + 2 * clock.ONE_DAY)
     (found,) = days(connection, [dataset], first, last, now)
-    for stretch in stretches(found.gap_days, most_days):
+    looked_at = set(found.gap_days[:most_days])
+    for stretch in stretches(looked_at, near=NEAR):
         for scope in dataset.scopes():
             for gap in coverage(connection, dataset, scope, now, stretch).gaps:
-                if gap.attempts or _is_expected(dataset, gap.window, now):
+                if gap.window.label in looked_at and (gap.attempts or _is_expected(dataset, gap.window, now)):
                     yield scope, gap
 
 
@@ -250,11 +253,13 @@ def _until() -> date:
     return settings.UNTIL.get_date() or date.max
 
 
-def stretches(labels: Iterable[date], most: int | None = None) -> Iterator[tuple[date, date]]:
-    """The stretches of adjoining dates, oldest first, of at most so many days in all."""
+def stretches(
+    labels: Iterable[date], most: int | None = None, near: timedelta = clock.ONE_DAY
+) -> Iterator[tuple[date, date]]:
+    """The stretches of dates no more than `near` apart, oldest first, of at most so many of these dates in all."""
     dates = sorted(labels)[:most]
     for place, label in enumerate(dates):
-        if place == 0 or label - dates[place - 1] > clock.ONE_DAY:
+        if place == 0 or label - dates[place - 1] > near:
             first = label
-        if place + 1 == len(dates) or dates[place + 1] - label > clock.ONE_DAY:
+        if place + 1 == len(dates) or dates[place + 1] - label > near:
             yield first, label
