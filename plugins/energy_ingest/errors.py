@@ -6,14 +6,20 @@ IngestError
 ├── Rejected          the source answered something that must not be loaded: a person or a new release decides
 └── Misconfigured     our own configuration or request is wrong: retrying cannot help
 
-Every message says what was wrong and what to do about it.
+Every message says what was wrong and what to do about it, and nothing that must not leave: such texts go to logs, rows
+and people.
 """
 
 from __future__ import annotations
 
+from energy_ingest.alerts.redact import redact
+
 
 class IngestError(Exception):
-    """Base of every error this project raises on purpose."""
+    """Base of every error this project raises on purpose; its text never shows a secret or a meter id."""
+
+    def __str__(self) -> str:
+        return redact(super().__str__())
 
 
 class Retryable(IngestError):

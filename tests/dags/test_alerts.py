@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -22,6 +23,7 @@ from energy_ingest import settings, windows
 from energy_ingest.alerts import text
 from energy_ingest.alerts.finding import Finding
 from energy_ingest.errors import Misconfigured
+from energy_ingest.loading import incidents as incidents_
 from include.twin.client import Twin
 from tests.dags.harness import interval, parse, run
 
@@ -39,6 +41,7 @@ class Mailbox:
 
     mails: list[EmailMessage] = field(default_factory=list)
     logins: list[tuple[bytes, bytes]] = field(default_factory=list)
+    refuses: bytes = b""
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
@@ -46,7 +49,7 @@ class Mailbox:
 
     def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.logins.append((data.login, data.password))
-        return AuthResult(success=True)
+        return AuthResult(success=not self.refuses, handled=False, message=self.refuses.decode() or None)
 
 
 @pytest.fixture
@@ -165,6 +168,59 @@ def test_a_failed_run_is_a_mail_and_a_message_in_slack(
     run(PRICES, today())
     assert len(mailbox.mails) == len(sink.bodies) == 1, "it is known"
     assert incidents(deployment) == [("run_failed", PRICES, "critical", 2)]
+
+
+def test_of_a_dead_slack_the_mail_says_so(
+    deployment: str, mailbox: Mailbox, sink: Sink, monkeypatch: pytest.MonkeyPatch
+):
+    from energy_ingest.hooks.channels import channels
+
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{sink.url}/services/T0/B0/slack-secret")
+    sink.status = 404
+    now, finding = windows.utc_now(), Finding("queue_depth", "elexon", "warning", "120 jobs wait")
+    with psycopg.connect(deployment, autocommit=True) as connection:
+        incidents_.report(connection, [finding], channels(), now)
+        for minutes in (0, 1, 11):  # three attempts
+            incidents_.deliver(connection, channels(), now + timedelta(minutes=minutes))
+        sink.status = 200
+        incidents_.report(connection, [], channels(), now + timedelta(hours=1), rules=["queue_depth"])
+        incidents_.deliver(connection, channels(), now + timedelta(hours=1))
+    subjects = [mail["Subject"].strip() for mail in mailbox.mails]
+    assert subjects == [
+        "[energy warning] 120 jobs wait",
+        "[energy critical] alerts do not arrive by slack",
+        "[energy ok] resolved: 120 jobs wait",
+        "[energy ok] resolved: alerts do not arrive by slack",
+    ]
+    assert "404" in mailbox.mails[1].get_body(("plain",)).get_content()
+    assert len(sink.bodies) == 3 + 2
+
+
+def test_nothing_that_is_kept_told_or_logged_has_a_secret(
+    deployment: str, twin: Twin, mailbox: Mailbox, sink: Sink, monkeypatch: pytest.MonkeyPatch, caplog: Any, capfd: Any
+):
+    """Every channel is dead and the load fails, so that each secret is at hand where an error is told of."""
+    secret = "planted-5ecret"
+    conn = {"conn_type": "http", "host": f"{sink.url}/{secret}", "password": secret, "extra": {"X-Key": secret}}
+    monkeypatch.setenv("AIRFLOW_CONN_ENERGY_ALERT_WEBHOOK", json.dumps(conn))
+    monkeypatch.setenv("SLACK_WEBHOOK_URL", f"http://127.0.0.1:1/services/T0/B0/{secret}")
+    monkeypatch.setenv("MAIL_PASSWORD", secret)
+    monkeypatch.setenv("HEARTBEAT_URL", f"http://127.0.0.1:1/ping/{secret}")
+    mailbox.refuses, sink.status = f"535 password={secret} is wrong".encode(), 500
+    twin.add_fault("rename_field=systemSellPrice:other")
+    run(PRICES, today())
+    run("platform_monitor", kind="manual")
+    with psycopg.connect(deployment) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = 'ledger'"
+        )
+        kept = {name: f"{connection.execute(f'TABLE {name}').fetchall()}" for (name,) in tables}
+    assert "500" in kept["ledger.alert_delivery"] and "535" in kept["ledger.alert_delivery"], "they were tried"
+    seen = capfd.readouterr()
+    kept |= {"the log": caplog.text, "what is shown": seen.out + seen.err}
+    assert [name for name, text in kept.items() if secret in text] == []
+    url = urlsplit(deployment)
+    assert url.password and not [name for name, text in kept.items() if url.password in text]
 
 
 def test_a_retry_that_helps_is_no_alert(deployment: str, twin: Twin, mailbox: Mailbox):

@@ -55,6 +55,7 @@ def test_what_was_never_loaded_is_unknown_and_what_is_switched_off_is_left_out(c
     found = {item.dataset: item.status for item in health.examine(connection, NOW)}
     assert found[PRICES] == "unknown"
     assert "elexon_bod" not in found
+    assert "energy_transfer_capacity" not in found, "no pipeline is asked for"
     assert set(found.values()) == {"unknown"}
 
 

@@ -99,12 +99,13 @@ class Disk:
 
 @dataclass(frozen=True)
 class Kpi:
-    """A key figure; `high` says that more is better. Without a target it is only kept."""
+    """A key figure; `high` says that more is better, `share` that 1 is all. Without a target it is only kept."""
 
     name: str
     value: float
     target: float | None = None
     high: bool = False
+    share: bool = False
 
     @property
     def is_met(self) -> bool | None:
@@ -112,6 +113,17 @@ class Kpi:
         if self.target is None:
             return None
         return self.value > self.target if self.high else self.value < self.target
+
+    def __str__(self) -> str:
+        return self._shown(self.value)
+
+    @property
+    def aim(self) -> str:
+        """The target in words, such as `> 95.00 %`."""
+        return "" if self.target is None else f"{'>' if self.high else '<'} {self._shown(self.target)}"
+
+    def _shown(self, value: float) -> str:
+        return f"{value:.2%}".replace("%", " %") if self.share else f"{value:,.0f}"
 
 
 @dataclass(frozen=True)
@@ -149,12 +161,13 @@ def status(found: Sequence[Finding]) -> Status:
 def kpis(figures: Figures) -> list[Kpi]:
     """The key figures, in the order in which they are shown."""
     completed, failed, attempts = (figures.total(name) for name in ("completed", "failed", "attempts"))
-    disk = [Kpi("disk_used", figures.disk.used)] if figures.disk else []
+    success = completed / (completed + failed) if completed + failed else 1.0
+    disk = [Kpi("disk_used", figures.disk.used, share=True)] if figures.disk else []
     return [
-        Kpi("success_rate", completed / (completed + failed) if completed + failed else 1.0, 0.95, high=True),
+        Kpi("success_rate", success, 0.95, high=True, share=True),
         Kpi("queue_depth", figures.total("waiting"), 10),
-        Kpi("retry_rate", figures.total("retries") / attempts if attempts else 0.0, 0.10),
-        Kpi("availability", figures.availability, 0.99, high=True),
+        Kpi("retry_rate", figures.total("retries") / attempts if attempts else 0.0, 0.10, share=True),
+        Kpi("availability", figures.availability, 0.99, high=True, share=True),
         Kpi("completed", completed),
         Kpi("failed", failed),
         Kpi("rows", figures.total("rows")),

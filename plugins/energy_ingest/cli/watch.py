@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -15,6 +15,8 @@ from energy_ingest.errors import Misconfigured
 from energy_ingest.windows import utc_now
 
 if TYPE_CHECKING:
+    import psycopg
+
     from energy_ingest.loading.incidents import Channels
     from energy_ingest.loading.monitor import Report
 
@@ -38,7 +40,6 @@ def monitor(
     """
     from dataclasses import replace
 
-    from energy_ingest.loading import incidents
     from energy_ingest.loading import monitor as monitoring
 
     with options.warehouse() as connection:
@@ -47,7 +48,7 @@ def monitor(
             ways = _channels()
             monitoring.tell(connection, report, ways)
             if send_alerts:
-                incidents.deliver(connection, ways, report.measured_at)
+                _deliver(connection, ways, report.measured_at)
         if handle_stuck:
             report = replace(report, handled=monitoring.handle_stuck(connection, report))
     if as_json:
@@ -124,7 +125,7 @@ def test() -> None:
         raise Misconfigured("no channel is configured: see docs/alerts.md for Slack, e-mail and the webhook")
     with options.warehouse() as connection:
         incidents.queue_test(connection, ways, now)
-        sent = incidents.deliver(connection, ways, now)
+        sent = _deliver(connection, ways, now)
     typer.echo(f"{sent['delivered']} messages sent by {', '.join(ways.all)}; {sent['failed']} channels failed")
     raise typer.Exit(output.DEGRADED if sent["failed"] else output.HEALTHY)
 
@@ -136,6 +137,13 @@ def _channels() -> Channels:
         return channels()
 
 
+def _deliver(connection: psycopg.Connection, ways: Channels, now: datetime) -> dict[str, int]:
+    from energy_ingest.loading import incidents
+
+    with redirect_stdout(sys.stderr):  # the providers' hooks log to standard output
+        return incidents.deliver(connection, ways, now)
+
+
 def _show(report: Report, verbose: bool) -> None:
     from energy_ingest.alerts import thresholds
 
@@ -143,10 +151,7 @@ def _show(report: Report, verbose: bool) -> None:
     typer.secho(report.status, fg=colour, bold=True)
     output.show_table(
         ("figure", "value", "target"),
-        [
-            (kpi.name, round(kpi.value, 4), f"{'>' if kpi.high else '<'} {kpi.target:g}" if kpi.target else "")
-            for kpi in thresholds.kpis(report.figures)
-        ],
+        [(kpi.name, str(kpi), kpi.aim) for kpi in thresholds.kpis(report.figures)],
     )
     for finding in report.findings:
         typer.echo(f"{finding.severity}: {finding.title}")

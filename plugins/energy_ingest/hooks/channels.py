@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection, mask_secret
 from airflow.providers.slack.hooks.slack import SlackHook
 from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 from airflow.providers.smtp.hooks.smtp import SmtpHook
@@ -31,10 +31,13 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class SlackWebhook(SlackWebhookHook):
-    """The provider's hook for `slack_default`; SLACK_WEBHOOK_URL stands in for a connection that does not exist."""
+    """The provider's hook for `slack_default`; SLACK_WEBHOOK_URL stands in for a connection that does not exist.
+
+    Without Slack's own retries: they log the address, which is the secret, and deliveries are retried as rows.
+    """
 
     def __init__(self) -> None:
-        super().__init__(slack_webhook_conn_id=self.default_conn_name, timeout=TIMEOUT)
+        super().__init__(slack_webhook_conn_id=self.default_conn_name, timeout=TIMEOUT, retry_handlers=[])
 
     @classmethod
     def get_connection(cls, conn_id: str) -> Connection:
@@ -77,6 +80,7 @@ def heartbeat_url() -> str | None:
     url = os.environ.get("HEARTBEAT_URL", "").strip() if conn is None else _url(conn)
     if not url:
         return None
+    mask_secret(url)
     host, allowed = _checked(url, "the heartbeat's address"), settings.HEARTBEAT_HOSTS.get_list()
     if host not in (*allowed, *LOOPBACK):
         fix = f"add it to {settings.HEARTBEAT_HOSTS.env}, if it is meant"
@@ -130,7 +134,8 @@ def _send_slack(message: Message) -> None:
     if _find(SlackHook.default_conn_name) is None:
         return _send_slack_webhook(message)
     body = {"channel": settings.SLACK_CHANNEL.get(), **text.slack(message)}
-    SlackHook(slack_conn_id=SlackHook.default_conn_name, timeout=TIMEOUT).call("chat.postMessage", json=body)
+    hook = SlackHook(slack_conn_id=SlackHook.default_conn_name, timeout=TIMEOUT, retry_handlers=[])
+    hook.call("chat.postMessage", json=body)
 
 
 def _send_mail(message: Message) -> None:
@@ -225,6 +230,7 @@ def _connection(get: Callable[[str], Connection], conn_id: str, stand_in: Connec
     except AirflowNotFoundException:
         if stand_in is None:
             raise
+        mask_secret(stand_in.password)  # as Airflow does with its own connections
         return stand_in
 
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from energy_ingest import settings
+from energy_ingest.alerts.redact import redact
 from energy_ingest.loading.meter_files.privacy import masked_text
 from energy_ingest.sql import statement
 
@@ -47,7 +48,7 @@ def recorded(connection: psycopg.Connection, kind: Kind, target: str, caller: Ca
         yield execution
     except BaseException as error:
         execution.errors += 1
-        execution.message = masked_text(f"{error}" or type(error).__name__)
+        execution.message = masked_text(redact(f"{error}") or type(error).__name__)
         raise
     finally:
         ended = {**vars(execution), "details": Jsonb(execution.details), "execution_id": execution_id}

@@ -76,9 +76,11 @@ def examine(connection: psycopg.Connection, now: datetime, datasets: Iterable[Da
 
 
 def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) -> Health | None:
-    """None: shipped switched off, and never switched on."""
+    """None: nothing of it is asked for, or it is shipped switched off and was never switched on."""
     try:
         scopes = dataset.scopes()
+        if not scopes:
+            return None
         tried = any(ever_tried(connection, dataset, scope) for scope in scopes)
         if not tried:
             return None if dataset.on_request else Health(dataset.name, "unknown", detail="nothing was ever loaded")

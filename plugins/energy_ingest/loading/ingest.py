@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -23,6 +24,7 @@ from typing import Any, Final, TypeVar
 import polars as pl
 import psycopg
 
+from energy_ingest.alerts.redact import redact
 from energy_ingest.calendars import within
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError, Misconfigured, Rejected, Retryable
@@ -326,7 +328,7 @@ def _typed_errors() -> Iterator[None]:
     except IngestError:
         raise
     except Exception as error:
-        log.exception("unexpected")
+        log.error("unexpected: %s", redact(traceback.format_exc()))
         raise Rejected(f"unexpected {type(error).__name__}: {error}; please report it") from error
 
 

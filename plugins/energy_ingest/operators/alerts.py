@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ def alert_on_failure(context: Mapping[str, Any]) -> None:
     count the exception.
     """
     from energy_ingest import windows  # heavy modules stay out of DAG parsing
+    from energy_ingest.alerts.redact import redact
     from energy_ingest.hooks.channels import channels
     from energy_ingest.hooks.warehouse import WarehouseHook
     from energy_ingest.loading import diagnosis, incidents
@@ -36,9 +38,8 @@ def alert_on_failure(context: Mapping[str, Any]) -> None:
             incidents.report(connection, [diagnosis.explain(connection, run, now)], ways, now)
             incidents.deliver(connection, ways, now)
     except Exception:
-        log.exception(
-            "%s %s failed, and nobody could be told; the monitor's heartbeat stays away", run.dag_id, run.run_id
-        )
+        told = "%s %s failed, and nobody could be told; the monitor's heartbeat stays away\n%s"
+        log.error(told, run.dag_id, run.run_id, redact(traceback.format_exc()))
 
 
 def run_of(context: Mapping[str, Any]) -> Run:

@@ -142,3 +142,15 @@ def kpi(name: str, **figures) -> Kpi:
 )
 def test_key_figures(name: str, figures: dict, value: float, met: bool | None):
     assert (kpi(name, **figures).value, kpi(name, **figures).is_met) == (value, met)
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown", "aim"),
+    [
+        (Kpi("success_rate", 0.9496, 0.95, high=True, share=True), "94.96 %", "> 95.00 %"),
+        (Kpi("queue_depth", 1200, 10), "1,200", "< 10"),
+        (Kpi("disk_used", 0.7, share=True), "70.00 %", ""),
+    ],
+)
+def test_a_figure_is_shown_so_that_a_target_missed_shows(figure: Kpi, shown: str, aim: str):
+    assert (f"{figure}", figure.aim) == (shown, aim)

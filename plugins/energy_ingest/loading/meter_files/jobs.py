@@ -15,6 +15,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from energy_ingest import settings
+from energy_ingest.alerts.redact import redact
 from energy_ingest.errors import Misconfigured
 from energy_ingest.sql import statement
 
@@ -219,7 +220,7 @@ def finish(connection: psycopg.Connection, job: Job, first: str) -> str:
 
 def fail(connection: psycopg.Connection, job: Job, error: str, *, may_retry: bool) -> str:
     """Record a failed attempt; returns the job's state, `queued` where it is tried again."""
-    return _ours(connection, "fail", job, {"error": error.replace("\x00", ""), "may_retry": may_retry})
+    return _ours(connection, "fail", job, {"error": redact(error).replace("\x00", ""), "may_retry": may_retry})
 
 
 def cancel(connection: psycopg.Connection, job_id: int) -> Job:
