@@ -79,8 +79,9 @@ package-astro: env ## what Astronomer is given, in dist/astro
 smoke-influx: env ## run the projection against a real InfluxDB 2.7, named by INFLUXDB_URL, _TOKEN, _ORG and _BUCKET
 	@$(BIN)/python -m tools.smoke_influx
 
-docs: env ## write the generated parts of docs/
+docs: env ## write the generated parts of docs/, and the dashboards of Grafana
 	@$(BIN)/python -m tools.docs
+	@$(BIN)/python -m tools.grafana
 
 lock: ## resolve requirements*.txt into the locks (ARGS=--upgrade for the newest versions)
 	@$(PYTHON) tools/bootstrap.py lock $(ARGS)

@@ -45,10 +45,10 @@ def url_from_environment(conn_id: str = "energy_warehouse", environ: Mapping[str
             try:
                 return _conninfo_of(text)
             except (ValueError, psycopg.ProgrammingError):  # their messages would repeat the password
-                example = "postgres://user:password@host:5432/database, with special characters percent-encoded"
+                example = "postgres://user:***@host:5432/database, with special characters percent-encoded"
                 raise Misconfigured(f"AIRFLOW_CONN_{airflow_conn.upper()} is malformed: use {example}") from None
     raise Misconfigured(
-        f"no warehouse: set {name}=postgresql://user:password@host/database or AIRFLOW_CONN_{conn_id.upper()}; "
+        f"no warehouse: set {name}=postgresql://user:***@host/database or AIRFLOW_CONN_{conn_id.upper()}; "
         f"tasks also take the Airflow connection {conn_id}"
     )
 
@@ -99,7 +99,7 @@ def connect(conninfo: str) -> psycopg.Connection:
         )
     except psycopg.ProgrammingError:  # its message would repeat the string, password and all
         raise Misconfigured(
-            "the warehouse's address is malformed: use postgresql://user:password@host/database"
+            "the warehouse's address is malformed: use postgresql://user:***@host/database"
         ) from None
     except psycopg.OperationalError as error:
         raise Retryable(

@@ -68,7 +68,7 @@ def test_wrong_usage_could_not_run(arguments: list[str]) -> None:
         ),
         (
             ["gaps"],
-            "no warehouse: set WAREHOUSE_URL=postgresql://user:password@host/database or "
+            "no warehouse: set WAREHOUSE_URL=postgresql://user:***@host/database or "
             "AIRFLOW_CONN_ENERGY_WAREHOUSE; tasks also take the Airflow connection energy_warehouse",
         ),
         (

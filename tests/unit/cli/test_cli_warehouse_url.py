@@ -76,7 +76,7 @@ def test_a_malformed_connection_is_named_without_its_content(conn: str) -> None:
     with pytest.raises(Misconfigured) as caught:
         url_from_environment(LOADER, {"AIRFLOW_CONN_ENERGY_WAREHOUSE": conn})
     assert str(caught.value) == (
-        "AIRFLOW_CONN_ENERGY_WAREHOUSE is malformed: use postgres://user:password@host:5432/database, "
+        "AIRFLOW_CONN_ENERGY_WAREHOUSE is malformed: use postgres://user:***@host:5432/database, "
         "with special characters percent-encoded"
     )
     assert caught.value.__suppress_context__
