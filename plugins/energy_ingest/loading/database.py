@@ -98,9 +98,7 @@ def connect(conninfo: str) -> psycopg.Connection:
             keepalives_idle=60,
         )
     except psycopg.ProgrammingError:  # its message would repeat the string, password and all
-        raise Misconfigured(
-            "the warehouse's address is malformed: use postgresql://user:***@host/database"
-        ) from None
+        raise Misconfigured("the warehouse's address is malformed: use postgresql://user:***@host/database") from None
     except psycopg.OperationalError as error:
         raise Retryable(
             f"the warehouse cannot be reached: {_first_line(error)}; check the connection and the server"
