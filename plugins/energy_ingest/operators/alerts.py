@@ -49,7 +49,8 @@ def run_of(context: Mapping[str, Any]) -> Run:
 
     ti, dag_run = context.get("ti"), context.get("dag_run")
     run_id = str(getattr(dag_run, "run_id", None) or context["run_id"])
-    kind = str(getattr(getattr(dag_run, "run_type", None), "value", None) or run_id.partition("__")[0])
+    run_type = getattr(dag_run, "run_type", None)  # an enum, or on Airflow 2 its text
+    kind = str(getattr(run_type, "value", run_type) or run_id.partition("__")[0])
     due = getattr(dag_run, "data_interval_end", None) or getattr(dag_run, "run_after", None) or _stamp(run_id)
     late = due is not None and due < windows.utc_now() - PAST
     return Run(
