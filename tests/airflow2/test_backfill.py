@@ -56,6 +56,7 @@ def command(
         "CORE__PARALLELISM": 2,
         "DATABASE__LOAD_DEFAULT_CONNECTIONS": False,
         "DATABASE__SQL_ALCHEMY_CONN": metadata.replace("://", "+psycopg2://", 1),
+        "DATABASE__SQL_ALCHEMY_POOL_ENABLED": False,  # 2.11's forked workers close the connections that they inherit
     }
     others = ("AIRFLOW", "ENERGY", "WAREHOUSE")
     environment = {
