@@ -182,7 +182,7 @@ def test_a_connection_that_does_not_say_everything(lacking: str, monkeypatch: py
     monkeypatch.setenv("AIRFLOW_CONN_INFLUXDB_DEFAULT", json.dumps(connection))
     ran = run(PRICES, newest())
     assert ran.state == "failed"
-    assert f"the extra of the connection influxdb_default lacks {lacking}: add it" in str(ran.errors[-1])
+    assert f"the extra of the connection influxdb_default lacks {lacking}; add it" in str(ran.errors[-1])
 
 
 def test_the_providers_queries_work_by_either(influx: InfluxDouble, monkeypatch: pytest.MonkeyPatch):

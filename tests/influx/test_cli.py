@@ -110,7 +110,7 @@ def test_refused_lines_degrade(influx_cli, load, store: Memory, bucket: str):
 @pytest.mark.parametrize(
     ("arguments", "env", "said"),
     [
-        (("project",), {"INFLUXDB_BUCKET": ""}, "INFLUXDB_URL is set, but not INFLUXDB_BUCKET: set all four"),
+        (("project",), {"INFLUXDB_BUCKET": ""}, "INFLUXDB_URL is set, but not INFLUXDB_BUCKET; set all four"),
         (("project", "--dataset", "nothing"), {}, "no dataset 'nothing': use one of elexon_system_prices"),
         (("rebuild", "--dataset", "elexon_b1610", "--from", "2024-01-02", "--to", "2024-01-01"), {}, "swap the two"),
         (("rebuild", "--dataset", "elexon_b1610"), {}, "Missing option"),

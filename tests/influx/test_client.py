@@ -190,7 +190,7 @@ def test_half_a_target_is_none(monkeypatch: pytest.MonkeyPatch, missing: str):
     assert target_from_environment() == Target("influxdb_url", "influxdb_token", "influxdb_org", "influxdb_bucket")
     assert "influxdb_token" not in repr(target_from_environment())
     monkeypatch.setenv(missing, " ")
-    with pytest.raises(Misconfigured, match=f"INFLUXDB_URL is set, but not {missing}: set all four"):
+    with pytest.raises(Misconfigured, match=f"INFLUXDB_URL is set, but not {missing}; set all four"):
         target_from_environment()
     monkeypatch.delenv("INFLUXDB_URL")
     assert target_from_environment() is None

@@ -32,7 +32,7 @@ class InfluxDBHook(ProviderHook):
         named = {name: str(extra.pop(name, None) or "") for name in ("token", "org", "bucket")}
         if missing := [name for name, value in named.items() if not value]:
             raise Misconfigured(
-                f"the extra of the connection {self.influxdb_conn_id} lacks {', '.join(missing)}: add it"
+                f"the extra of the connection {self.influxdb_conn_id} lacks {', '.join(missing)}; add it"
             )
         return Target(self.get_uri(conn), **named, options=extra)
 

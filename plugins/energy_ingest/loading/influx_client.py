@@ -59,7 +59,7 @@ def target_from_environment() -> Target | None:
     if not url:
         return None
     if missing := [name for name in names if not os.environ.get(name, "").strip()]:
-        raise Misconfigured(f"INFLUXDB_URL is set, but not {', '.join(missing)}: set all four")
+        raise Misconfigured(f"INFLUXDB_URL is set, but not {', '.join(missing)}; set all four")
     return Target(url, token, org, bucket)
 
 
