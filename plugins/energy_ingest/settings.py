@@ -168,6 +168,11 @@ ARCHIVE_DAYS = Setting(
     "",
     "Raw answers that newer ones replaced are removed after so many days; empty: never. The newest always stay.",
 )
+REVISION_DAYS = Setting(
+    "ENERGY_REVISION_DAYS",
+    "",
+    "Former versions of rows are removed so many days after they were superseded; empty: never. Current rows stay.",
+)
 CODE_VERSION = Setting("ENERGY_CODE_VERSION", "0.1.0", "Recorded with every load; deployments set it to the commit.")
 
 SETTINGS = tuple(value for value in globals().values() if isinstance(value, Setting))

@@ -135,6 +135,36 @@ def test_a_window_that_is_not_complete_keeps_its_story(warehouse_url: str, clean
     assert clean().counts()["import_job"] == 0
 
 
+# --- history ---
+
+
+def test_former_versions_are_kept_unless_configured(
+    warehouse_url: str, archive: Path, clean: Any, monkeypatch: pytest.MonkeyPatch
+):
+    feed = Feed()
+    for price in (1.0, 2.0, 3.0):
+        feed.restate(DAY, "systemSellPrice", price)
+        load(warehouse_url, feed, archive, days(DAY))
+    versions = "SELECT valid_from, system_sell_price_gbp_per_mwh, is_current FROM energy.elexon_system_prices_versions"
+    second, third = ask(warehouse_url, f"{versions} WHERE settlement_period = 1 ORDER BY 1")[1:]
+    current = content(warehouse_url, SYSTEM_PRICES, with_times=True)
+    assert "revision" not in clean(NOW + timedelta(days=10_000)).counts()
+
+    monkeypatch.setenv("ENERGY_REVISION_DAYS", "40")
+    assert clean(second[0] + timedelta(days=40)).counts()["revision"] == 0, "superseded just then"
+    removed = clean(third[0] + timedelta(days=40))
+    assert removed.counts()["revision"] == 1
+    assert removed.rows["revision"] == [f"elexon_system_prices superseded on {second[0]:%Y-%m-%d}: 1"]
+    horizon = "SELECT table_name, complete_from FROM ledger.history_horizon"
+    assert ask(warehouse_url, horizon) == [("elexon_system_prices", second[0])]
+    assert ask(warehouse_url, f"{versions} WHERE settlement_period = 1 ORDER BY 1") == [second, third]
+    as_of = "SELECT count(*), min(system_sell_price_gbp_per_mwh) FROM energy.elexon_system_prices_as_of(%s)"
+    assert ask(warehouse_url, as_of, second[0]) == [(48, 2)]
+    assert one(warehouse_url, as_of.replace(", min(system_sell_price_gbp_per_mwh)", ""), DAY) == 0
+    assert clean(NOW + timedelta(days=10_000)).counts()["revision"] == 1
+    assert content(warehouse_url, SYSTEM_PRICES, with_times=True) == current, "whatever its age"
+
+
 # --- quarantine, incidents, telemetry ---
 
 

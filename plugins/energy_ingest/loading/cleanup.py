@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 
 from energy_ingest import settings
 from energy_ingest.alerts.redact import redact
@@ -28,15 +29,20 @@ ORPHAN_AFTER: Final = timedelta(days=1)
 
 @dataclass
 class Removed:
-    """What was removed, or would be: the names of rows by table, and of files by kind."""
+    """What was removed, or would be: the names of rows by table, and of files by kind.
+
+    Former versions may be millions: `rows["revision"]` has a line for each table and day, `versions` is their number.
+    """
 
     dry_run: bool
     rows: dict[str, list[str]] = field(default_factory=dict)
     files: dict[str, list[str]] = field(default_factory=dict)
+    versions: int = 0
 
     def counts(self) -> dict[str, int]:
         """How many of each."""
-        return {name: len(items) for name, items in {**self.rows, **self.files}.items()}
+        counts = {name: len(items) for name, items in {**self.rows, **self.files}.items()}
+        return {**counts, "revision": self.versions} if "revision" in counts else counts
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -65,7 +71,24 @@ def clean_up(
             for table in TABLES:
                 rows = connection.execute(statement(f"cleanup/{table}"), values)
                 removed.rows[table] = [redact(" ".join(str(value) for value in row)) for row in rows]
+            if settings.REVISION_DAYS.get():
+                before = now - timedelta(days=settings.REVISION_DAYS.get_int())
+                removed.rows["revision"], removed.versions = _former_versions(connection, before)
     return removed
+
+
+def _former_versions(connection: psycopg.Connection, before: datetime) -> tuple[list[str], int]:
+    """Versions that were superseded before; a line for each table and day, and how many they are."""
+    query = """SELECT relname FROM pg_class WHERE relnamespace = 'energy'::regnamespace AND relkind IN ('r', 'p')
+        AND relname LIKE '%\\_revision' ORDER BY 1"""
+    lines, total = [], 0
+    for (name,) in connection.execute(query).fetchall():
+        revision, table = sql.Identifier("energy", name), name.removesuffix("_revision")
+        delete = sql.SQL(statement("cleanup/revision")).format(revision=revision, table=table)
+        for _, day, count in connection.execute(delete, {"revision_cutoff": before}):
+            lines.append(f"{table} superseded on {day}: {count}")
+            total += count
+    return lines, total
 
 
 def _meter_files(connection: psycopg.Connection, inbox: Any, values: dict[str, Any], dry_run: bool) -> list[str]:

@@ -18,7 +18,6 @@ def create_dataset_table(table: str, columns: Mapping[str, str], key: Sequence[s
     """
     names, keys = ", ".join(columns), ", ".join(key)
     definitions = ",\n  ".join(f"{name} {sql_type}" for name, sql_type in columns.items())
-    bare = ", ".join(f"{name} {sql_type.split()[0]}" for name, sql_type in columns.items())
     old_names = ", ".join(f"o.{name}" for name in columns)
     same_key = " AND ".join(f"n.{name} = o.{name}" for name in key)
     op.execute(f"""
@@ -68,7 +67,7 @@ FROM (
 ) AS version;
 
 CREATE FUNCTION energy.{table}_as_of(known_at timestamptz)
-RETURNS TABLE ({bare}, recorded_from timestamptz, job_id bigint) LANGUAGE sql STABLE AS $$
+RETURNS SETOF energy.{table} LANGUAGE sql STABLE AS $$
   SELECT {names}, recorded_from, job_id FROM energy.{table} WHERE recorded_from <= known_at
   UNION ALL
   SELECT {names}, recorded_from, job_id FROM energy.{table}_revision

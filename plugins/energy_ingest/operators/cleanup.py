@@ -39,6 +39,6 @@ class CleanupOperator(BaseOperator):
         ):
             removed = cleanup.clean_up(connection, archive_root(), inbox_root(), days, now, dry_run=False)
             execution.details, execution.processed = removed.as_json(), sum(removed.counts().values())
-        for name, items in {**removed.rows, **removed.files}.items():
-            self.log.info("%s: %d removed", name, len(items))
+        for name, count in removed.counts().items():
+            self.log.info("%s: %d removed", name, count)
         return removed.counts()

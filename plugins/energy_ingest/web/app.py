@@ -7,7 +7,6 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request
 
 from energy_ingest import settings
-from energy_ingest.web import pages
 from energy_ingest.web.access import not_forged, signed_in
 from energy_ingest.web.answers import Json, Route, answer_errors
 from energy_ingest.web.routes import ROUTERS
@@ -39,7 +38,7 @@ def create_app() -> FastAPI:
     )
     app.router.route_class = Route
     answer_errors(app)
-    for router in (*ROUTERS, pages.router):
+    for router in ROUTERS:
         app.include_router(router)
 
     @app.get("/openapi.json", include_in_schema=False)

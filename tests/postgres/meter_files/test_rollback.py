@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from energy_ingest.errors import Misconfigured
+from energy_ingest.loading.cleanup import clean_up
 from energy_ingest.loading.database import connect
 from energy_ingest.loading.meter_files.rollback import Undone, rollback
 from tests.postgres.meter_files.files import DAY, METERS, Box, days, readings, wide
@@ -86,6 +90,30 @@ def test_what_is_open_or_gone_is_refused(box: Box):
     undo(box, 1)
     with pytest.raises(Misconfigured, match="job 1 was taken back already"):
         undo(box, 1)
+
+
+def test_what_is_no_longer_kept_cannot_be_restored(
+    box: Box, owner_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without its former value a row would be removed instead. What only added rows can be taken back for ever."""
+    box.load("first.csv", wide(days(1)))
+    box.load("second.csv", wide(days(1, METERS[:1], add=1)))
+    undo(box, 2)
+    box.load("third.csv", wide(days(1, METERS[:1], add=2)))
+    monkeypatch.setenv("ENERGY_REVISION_DAYS", "30")
+
+    def clean(now: datetime) -> int:
+        with connect(owner_url) as owner:
+            inbox = SimpleNamespace(fs=None, path=tmp_path)
+            return clean_up(owner, tmp_path / "none", inbox, 10_000, now, dry_run=False).versions
+
+    later = datetime.now(UTC) + timedelta(days=31)
+    assert clean(later) == 48 + 48, "all but what the second replaced, which was taken back"
+    with pytest.raises(Misconfigured, match="job 3 replaced values that are no longer kept"):
+        undo(box, 3)
+    box.load("fourth.csv", wide(days(1, METERS[1:2], add=3)))
+    assert undo(box, 4).restored == 48
+    assert undo(box, 1).changed_since == 48
 
 
 def test_the_loader_itself_may_not_delete(box: Box):
