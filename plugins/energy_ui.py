@@ -14,3 +14,4 @@ class EnergyPlugin(AirflowPlugin):
     name = "energy"
     timetables = [BoundedTimetable]  # noqa: RUF012 - Airflow reads a list
     fastapi_apps = gate.fastapi_apps()
+    external_views = gate.external_views()

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import Depends, FastAPI, Request
 
 from energy_ingest import settings
+from energy_ingest.web import pages
 from energy_ingest.web.access import not_forged, signed_in
 from energy_ingest.web.answers import Json, Route, answer_errors
 from energy_ingest.web.routes import ROUTERS
@@ -38,7 +39,7 @@ def create_app() -> FastAPI:
     )
     app.router.route_class = Route
     answer_errors(app)
-    for router in ROUTERS:
+    for router in (*ROUTERS, pages.router):
         app.include_router(router)
 
     @app.get("/openapi.json", include_in_schema=False)

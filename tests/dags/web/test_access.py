@@ -9,8 +9,8 @@ import pytest
 from energy_ingest.web import access
 from energy_ingest.web.app import create_app
 
-OPEN_TO_ALL_USERS = {"/openapi.json"}
-"""Says nothing of data: a valid login is enough."""
+OPEN_TO_ALL_USERS = {"/openapi.json", "/pages/{name}"}
+"""Say nothing of data: a valid login is enough."""
 
 
 def routes() -> list[Any]:

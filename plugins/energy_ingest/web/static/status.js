@@ -1,0 +1,7 @@
+// Status of a job, in a word with a colour.
+
+import { badge } from "./parts.js";
+
+const KINDS = { completed: "good", failed: "bad", processing: "busy", queued: "", cancelled: "warn" };
+
+export const statusBadge = (status) => badge(KINDS[status] ?? "", status);

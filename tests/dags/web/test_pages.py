@@ -1,0 +1,46 @@
+"""The pages as files: who gets them, what they may do in a browser, and where Airflow shows them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from energy_ingest.web import gate, pages
+
+STATIC = Path(pages.__file__).parent / "static"
+FILES = sorted(path.name for path in STATIC.iterdir())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whoever_is_logged_in_gets_them_under_a_strict_policy(viewer, asking, name):
+    assert asking().get(f"/pages/{name}").status_code == 401
+    answer = viewer.get(f"/pages/{name}")
+    assert answer.status_code == 200
+    assert answer.content == (STATIC / name).read_bytes()
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    assert viewer.get(f"/pages/{name}", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+
+
+@pytest.mark.parametrize("name", ["nothing.html", "..%2Fpages.py", "%2e%2e%2fpages.py", "%2Fetc%2Fpasswd"])
+def test_nothing_else_is_served(viewer, name):
+    assert viewer.get(f"/pages/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith((".html", ".js", ".css"))])
+def test_nothing_is_inline_and_nothing_from_elsewhere(name):
+    text = (STATIC / name).read_text().replace("http://www.w3.org/", "")
+    forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|https?://|style=|<script>|javascript:"
+    assert re.findall(forbidden, text) == []
+
+
+def test_airflow_shows_every_page(monkeypatch):
+    views = gate.external_views()
+    shown = {view["href"].partition("?")[0].rpartition("/")[2] for view in views}
+    assert shown == {f"{name}.html" for name in gate.PAGES} == {name for name in FILES if name.endswith(".html")}
+    assert len({view["url_route"] for view in views}) == len(views)
+    monkeypatch.delitem(sys.modules, "airflow.api_fastapi.app")
+    assert gate.external_views() == []
