@@ -15,6 +15,7 @@ from energy_ingest import catalog, clock
 from energy_ingest.catalog import Dataset
 from energy_ingest.contracts import SQL_TYPES, Column, Kind
 from energy_ingest.projection import Scaled
+from energy_ingest.quality import RULES
 from energy_ingest.settings import SETTINGS
 from tools.bootstrap import ROOT
 
@@ -40,14 +41,15 @@ def pages() -> dict[Path, str]:
         ROOT / ".env.example": between_marks(
             ROOT / ".env.example", "".join(f"# {s.doc}\n#{s.env}={s.default}\n" for s in SETTINGS)
         ),
+        DOCS / "quality.md": between_marks(DOCS / "quality.md", rules_table(), "rules"),
         DOCS / "sources" / "README.md": index(),
         **{DOCS / "sources" / f"{name}.md": page(dataset) for name, dataset in catalog.DATASETS.items()},
     }
 
 
-def between_marks(path: Path, text: str) -> str:
+def between_marks(path: Path, text: str, what: str = "settings") -> str:
     """Return a file with its generated part, between `settings: ...` and `/settings`, replaced."""
-    marks = r"(?s)([^\n]*settings: written by[^\n]*\n(?:x-settings:[^\n]*\n)?).*?([^\n]*/settings\b)"
+    marks = rf"(?s)([^\n]*{what}: written by[^\n]*\n(?:x-settings:[^\n]*\n)?).*?([^\n]*/{what}\b)"
     return re.sub(marks, lambda match: match[1] + text + match[2], path.read_text())
 
 
@@ -57,6 +59,12 @@ def settings_table() -> str:
         (f"`{setting.env}`", f"`{setting.default}`" if setting.default else "", setting.doc) for setting in SETTINGS
     )
     return table(("variable", "default", "meaning"), rows)
+
+
+def rules_table() -> str:
+    """Return the rules of data quality as a Markdown table."""
+    rows = ((rule.dataset, f"`{rule.name}`", rule.severity, rule.doc) for rule in RULES)
+    return table(("dataset", "rule", "severity", "what is found"), rows)
 
 
 def index() -> str:

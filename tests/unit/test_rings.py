@@ -14,8 +14,8 @@ LIBRARY = PLUGINS / "energy_ingest"
 OUTER = {"hooks", "operators", "web"}
 MODULES = {path: path.relative_to(PLUGINS).with_suffix("") for path in sorted(LIBRARY.rglob("*.py"))}
 CORE = {
-    "alerts", "calendars", "catalog", "clock", "contracts", "errors", "projection", "reading", "settings", "sources",
-    "windows",
+    "alerts", "calendars", "catalog", "clock", "contracts", "errors", "projection", "quality", "reading", "settings",
+    "sources", "windows",
 }  # fmt: skip
 CORE_MAY_IMPORT = {"msgspec", "polars", "python_calamine"} | set(sys.stdlib_module_names)
 

@@ -252,6 +252,7 @@ def _finish_values(
     return {
         **job.place,
         **asdict(loaded.outcome),
+        "label": job.window.label,
         "job_id": job.job_id,
         "received": loaded.received,
         "inserted": loaded.inserted,

@@ -1,5 +1,5 @@
--- An attempt ended with an answer: in the transaction of its rows. An answer older than one that is loaded already (a
--- replay, a slower rival) adds what was missing, but does not speak for the window.
+-- An attempt ended with an answer: in the transaction of its rows; what it changed is to be checked. An answer older than
+-- one that is loaded already (a replay, a slower rival) adds what was missing, but does not speak for the window.
 WITH job AS (
   UPDATE ledger.import_job
   SET status = 'completed', completed_at = clock_timestamp(), last_error = NULL,
@@ -14,6 +14,8 @@ WITH job AS (
                                              ELSE 'a newer answer was loaded before' END
   WHERE dataset = %(dataset)s AND scope = %(scope)s AND window_start = %(start)s AND resolved_at IS NULL
     AND %(is_newest)s = (job_id <> %(job_id)s)
+), marked AS (
+  INSERT INTO ledger.quality_mark (dataset, day) SELECT %(dataset)s, %(label)s::date WHERE %(changed)s
 )
 UPDATE ledger.window
 SET state = %(state)s, reason = %(reason)s, expected = %(expected)s, next_due_at = %(next_due_at)s,
