@@ -115,7 +115,7 @@ INFLUX_MAPPING = Setting(
 )
 INFLUX_MINUTES = Setting("ENERGY_INFLUX_MINUTES", "30", "Longest time that a run works on what waits for InfluxDB.")
 INBOX_URL = Setting(
-    "ENERGY_INBOX_URL", "", "Where meter files arrive: file://, s3:// or gs:// URL; empty: a local folder."
+    "ENERGY_INBOX_URL", "", "Where meter files arrive: file://, s3://, gs:// or sftp:// URL; empty: a local folder."
 )
 INBOX_SETTLE_SECONDS = Setting(
     "ENERGY_INBOX_SETTLE_SECONDS", "30", "A meter file is taken once nobody has written to it for so long."

@@ -44,7 +44,8 @@ def cleanup(
     from energy_ingest.loading.executions import Caller, Execution, recorded
 
     with redirect_stdout(sys.stderr):  # Airflow's imports may print
-        from energy_ingest.hooks.loader import archive_root, inbox_root
+        from energy_ingest.hooks.inbox import inbox_root
+        from energy_ingest.hooks.loader import archive_root
     age, url = days or settings.CLEANUP_DAYS.get_int(), database.url_from_environment("energy_warehouse_owner")
     with closing(database.connect(url)) as connection:
         record = recorded(connection, "cleanup", f"older than {age} days", Caller())

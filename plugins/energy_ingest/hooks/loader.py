@@ -46,8 +46,3 @@ def hook_for(dataset: Dataset, conn_id: str | None = None) -> UpstreamHook:
 def archive_root() -> Any:
     """Root of the raw archive."""
     return ObjectStoragePath(settings.archive_url())
-
-
-def inbox_root() -> Any:
-    """Root of the inbox of meter files."""
-    return ObjectStoragePath(settings.inbox_url())

@@ -25,7 +25,8 @@ class CleanupOperator(BaseOperator):
         from contextlib import closing
 
         from energy_ingest import settings, windows
-        from energy_ingest.hooks.loader import archive_root, inbox_root
+        from energy_ingest.hooks.inbox import inbox_root
+        from energy_ingest.hooks.loader import archive_root
         from energy_ingest.hooks.warehouse import WarehouseHook
         from energy_ingest.loading import cleanup
         from energy_ingest.loading.executions import recorded

@@ -105,18 +105,27 @@ class Inbox:
 
     def _files(self, folder: str, *, every: bool = False) -> list[Found]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            if folder and self._fs.info(self._path(folder)).get("islink"):
+            if self._is_linked(folder):
                 return []  # the link itself is refused, where it lies
             entries = self._fs.ls(self._path(folder), detail=True)
-            files = [_found(entry) for entry in entries if entry["type"] != "directory" or entry.get("islink")]
+            files = [_found(entry) for entry in entries if entry["type"] != "directory" or _is_link(entry)]
             return [file for file in files if every or not BEING_WRITTEN.search(file.name)]
         return []
 
     def _folders(self, folder: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             entries = self._fs.ls(self._path(folder), detail=True)
-            return [PurePosixPath(e["name"]).name for e in entries if e["type"] == "directory" and not e.get("islink")]
+            return [PurePosixPath(e["name"]).name for e in entries if e["type"] == "directory" and not _is_link(e)]
         return []
+
+    def _is_linked(self, folder: str) -> bool:
+        """Whether a folder, or one on the way to it, is a link: of that, only the listing above it tells everywhere."""
+        above, _, name = folder.rpartition("/")
+        if not name:
+            return False
+        entries = self._fs.ls(self._path(above), detail=True)
+        is_link = any(_is_link(entry) for entry in entries if PurePosixPath(entry["name"]).name == name)
+        return is_link or self._is_linked(above)
 
     @staticmethod
     def _is_settled(file: Found) -> bool:
@@ -336,7 +345,12 @@ def _found(entry: dict[str, Any]) -> Found:
         stamp = datetime.fromisoformat(stamp)
     if isinstance(stamp, datetime):
         stamp = (stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)).timestamp()
-    return Found(entry["name"], int(entry.get("size") or 0), stamp, bool(entry.get("islink")))
+    return Found(entry["name"], int(entry.get("size") or 0), stamp, _is_link(entry))
+
+
+def _is_link(entry: dict[str, Any]) -> bool:
+    """A local file system follows links and says so; SFTP lists them as what they are."""
+    return bool(entry.get("islink")) or entry["type"] == "link"
 
 
 def _is_local(fs: Any) -> bool:
