@@ -129,7 +129,7 @@ def test_a_cycle_not_posted_yet_is_looked_for_again(
     """The posting that was due last, and is not there yet: the task asks to be rescheduled, then has it."""
     monkeypatch.delenv(settings.UNTIL.env)
     now = datetime.now(UTC)
-    posted = now - timedelta(minutes=30)  # as long after its time the twin has posted it for certain
+    posted = now - timedelta(minutes=10)  # as long after its time the twin has posted it for certain
     newest = ending_in(TRANSWESTERN_CAPACITY.calendar, posted - timedelta(days=1), posted)[-1]
     twin.set_now(f"{newest.end - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
     seen = []

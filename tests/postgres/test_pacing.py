@@ -44,7 +44,7 @@ def test_a_slot_that_nobody_took_is_not_made_up_for(warehouse_url: str):
         slots = [pace(connection, ELEXON) for _ in range(3)]
     gaps = [after - before for before, after in pairwise([first, *slots])]
     assert gaps[0] > timedelta(0)
-    assert gaps[1:] == [timedelta(seconds=0.1)] * 2
+    assert min(gaps[1:]) >= timedelta(seconds=0.1)
 
 
 def test_upstreams_do_not_wait_for_each_other(warehouse_url: str):
