@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from energy_ingest.errors import Rejected
 from tests.unit.meter_files.made_up import read
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "meter_files"
+LONDON = "low-carbon-london-MAC000002.csv.gz"
 NOT_DATA = {"ATTRIBUTION.md", "feed_headers.json"}
 UNKNOWN_ID = "meter id without the check digit of an MPAN"
 BLANK = "blank cell"
@@ -99,8 +101,24 @@ def test_refused_file(name, why):
 
 
 def test_every_file_has_an_outcome():
-    tested = {case[0] for case in [*READ, *REFUSED]}
+    tested = {LONDON} | {case[0] for case in [*READ, *REFUSED]}
     assert tested == {path.name for path in GOLDEN.iterdir()} - NOT_DATA
+
+
+@pytest.mark.parametrize(
+    ("feed", "count", "kwh", "ambiguous", "refused"),
+    [("utc-end-labelled", 24157, 6101.138001, 0, []), ("local-time", 24155, 6100.920001, 4, [8119, 8120])],
+)
+def test_sixteen_months_of_a_household_in_utc(feed, count, kwh, ambiguous, refused):
+    """Its stamps have hours that UK clocks skipped: what they mean is asked, not guessed."""
+    body = gzip.decompress((GOLDEN / LONDON).read_bytes())
+    with pytest.raises(Rejected, match=r"2013-03-31 01:30:00 did not exist on UK clocks.*utc-end-labelled"):
+        read(body, "london.csv")
+    found = read(body, "london.csv", feed=feed)
+    assert (found.rows.height, found.rows["is_ambiguous"].sum()) == (count, ambiguous)
+    assert found.rows["quantity_kwh"].sum() == pytest.approx(kwh)
+    assert [row for row, *_ in found.reasons] == refused
+    assert (found.skipped, found.warnings) == ({BLANK: 1}, {UNKNOWN_ID: 24158})
 
 
 def test_estimates_of_a_file_with_a_flag_per_row():
