@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from energy_ingest.errors import Misconfigured
 from energy_ingest.loading import schema
 from energy_ingest.loading.database import connect
 from tests.postgres.processes import together
-from tests.postgres.world import DAY, Feed, ask, audit, days, load, loader, one
+from tests.postgres.world import DAY, Feed, ask, audit, days, load, loader, one, states
 from tools import postgres
 
 VERSIONS = [script.revision for script in ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions()][::-1]
@@ -133,12 +134,23 @@ def test_an_upgrade_keeps_the_data(empty: str, tmp_path: Path, monkeypatch: pyte
     before = everything()
     assert schema.migrate(empty) == ("0002", schema.newest_version())
     assert everything() == before
-    load(empty, Feed(), tmp_path, days(DAY))
-    assert one(empty, "SELECT count(*) FROM energy.elexon_system_prices") == 1 + 48
+    as_of = "SELECT system_sell_price_gbp_per_mwh FROM energy.elexon_system_prices_as_of(%s)"
+    assert [one(empty, as_of, at) for at in ("2024-03-06 12:00Z", "2024-03-08")] == [1, 4]
+    moved = "SELECT change_gbp_per_mwh FROM energy.elexon_system_prices_restatement ORDER BY known_from"
+    assert ask(empty, moved) == [(None,), (3,)]
+    for (view,) in ask(empty, "SELECT format('%I.%I', schemaname, viewname) FROM pg_views WHERE schemaname = 'energy'"):
+        ask(empty, f"SELECT * FROM {view}")
+    old = DAY - timedelta(days=1)
+    load(empty, Feed(), tmp_path, days(old, 2))
+    assert states(empty) == {old: "complete", DAY: "complete"}
+    prices = "SELECT system_sell_price_gbp_per_mwh FROM energy.elexon_system_prices_versions"
+    versions = ask(empty, f"{prices} WHERE settlement_date = %s AND settlement_period = 1 ORDER BY version_id", old)
+    assert versions == [(1,), (4,), (80.25,)], "what was short goes on where it stopped"
     audit(empty)
 
 
-TABLES = ("ledger.import_job", "ledger.window", "ledger.quarantine", "energy.elexon_system_prices")
+TABLES = ("ledger.import_job", "ledger.window", "ledger.quarantine")
+TABLES += ("energy.elexon_system_prices", "energy.elexon_system_prices_revision")
 COLUMNS = """SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0
     AND attname <> 'influx_state' ORDER BY attnum -- version 0003 notes that nothing is in InfluxDB yet"""
 OLD_LOAD = """
@@ -154,6 +166,11 @@ OLD_LOAD = """
       period_start, system_sell_price_gbp_per_mwh, system_buy_price_gbp_per_mwh, net_imbalance_volume_mwh,
       recorded_from, job_id)
     VALUES ('2024-03-04', 1, '2024-03-05', false, '2024-03-04', 1, 2, 3, '2024-03-06', 1);
+    INSERT INTO ledger.import_job (dataset, import_type, scope, window_start, window_label, status, code_version,
+      total_rows, revised_rows, retrieved_at)
+    VALUES ('elexon_system_prices', 'scheduled', 'all', '2024-03-04', '2024-03-04', 'completed', '0',
+      1, 1, '2024-03-07');
+    UPDATE energy.elexon_system_prices SET system_sell_price_gbp_per_mwh = 4, recorded_from = '2024-03-07', job_id = 2;
 """
 
 

@@ -305,8 +305,8 @@ def audit(url: str, *, expected: Iterable[Window] = (), settled: bool = True) ->
     With `settled`, no job is under way, and every expected window is complete or explained.
     """
     with connect(url) as connection:
-        used = [name for (name,) in connection.execute("SELECT DISTINCT dataset FROM ledger.import_job")]
-        for rule in (rule for name in used for rule in _rules(catalog.get(name))):
+        used = ask(url, "SELECT DISTINCT dataset FROM ledger.import_job WHERE window_label IS NOT NULL")
+        for rule in (rule for (name,) in used for rule in _rules(catalog.get(name))):
             assert connection.execute(rule).fetchall() == [], rule  # type: ignore[call-overload]
     if settled:
         assert ask(url, "SELECT job_id, run_id FROM ledger.import_job WHERE status = 'processing'") == []
