@@ -78,9 +78,9 @@ function described({ state, windows, counts }) {
     : `${stateName(state)}, ${counts[state] ?? "some"} of ${counted(windows, "window")}`;
 }
 
-/** Names of the months over the weeks in which they begin. */
+/** Names of the months over their first week that begins in them; January over the first. */
 function months(year, lead, weeks) {
-  const starts = MONTHS.map((_, month) => Math.floor((lead + (Date.UTC(year, month, 1) - Date.UTC(year, 0, 1)) / DAY) / 7));
+  const starts = MONTHS.map((_, month) => (month ? Math.ceil((lead + (Date.UTC(year, month, 1) - Date.UTC(year, 0, 1)) / DAY) / 7) : 0));
   return starts.map((start, month) => h("th", { scope: "col", colspan: (starts[month + 1] ?? weeks) - start }, MONTHS[month]));
 }
 

@@ -119,7 +119,7 @@ function drawProgress(datasets) {
       ["Windows", (one) => `${number(one.done)} of ${number(one.total)}`, "number"],
       ["Rate", (one) => (one.per_minute ? `${number(Math.round(one.per_minute * 10) / 10)} a minute` : "–"), "number"],
       ["Time left", (one) => (one.seconds_left === null ? "not known yet" : `about ${duration(one.seconds_left)}`), "number"],
-      ["Runs", (one) => Object.entries(one.runs).map(([state, count]) => `${number(count)} ${state}`).join(", ") || "–"],
+      ["Runs", (one) => Object.entries(one.runs).filter(([, count]) => count > 0).map(([state, count]) => `${number(count)} ${state}`).join(", ") || "–"],
       ["Backfill", (one) => one.backfills.map(backfilled).join("; ") || "–"],
     ], datasets)));
 }
@@ -176,7 +176,7 @@ function drawGaps({ gaps, windows, more }) {
       ["State", (gap) => stateMark(gap.state)],
       ["Tries", (gap) => number(gap.attempts), "number"],
       ["Reason", (gap) => clip(gap.reason || words(gap.state))],
-      ["", reload],
+      ["Action", reload],
     ], gaps),
     more && h("p", { class: "small muted" }, `These are the oldest, of ${counted(windows, "window")}.`)));
 }

@@ -73,7 +73,7 @@ const details = (one) =>
     ["State", stateMark(one.state)],
     one.reason && ["Reason", one.reason],
     ["From, to", `${instant(one.start)} to ${instant(one.end)}`],
-    ["Expected, there", `${number(one.expected)} expected, ${number(one.actual)} there${one.quarantined ? `, ${number(one.quarantined)} in quarantine` : ""}`],
+    one.attempts > 0 && ["Expected, there", `${number(one.expected)} expected, ${number(one.actual)} there${one.quarantined ? `, ${number(one.quarantined)} in quarantine` : ""}`],
     ["Attempts", one.attempts ? `${number(one.attempts)}: first ${instant(one.first_attempt_at)}, last ${instant(one.last_attempt_at)}` : "none"],
     one.completed_at && ["Complete", instant(one.completed_at)],
     ["Published", `due ${instant(one.due_at)}, deadline ${instant(one.deadline)}`],
@@ -109,7 +109,7 @@ function attempts(jobs) {
       ["Took", (job) => duration(job.completed_at && job.started_at ? (new Date(job.completed_at) - new Date(job.started_at)) / 1000 : null), "number"],
       ["Run", (job) => (job.run_id ? h("span", { class: "nowrap" }, airflowLink(["dags", job.dag_id, "runs", job.run_id], clip(job.run_id)), job.try_number > 1 && badge("", `try ${job.try_number}`)) : "command line")],
       ["Error", (job) => (job.last_error ? clip(job.last_error) : "")],
-      ["", (job) => [body(job), " ", h("a", { class: "small", href: `jobs.html?job=${job.batch_id}` }, "Job")]],
+      ["More", (job) => [body(job), " ", h("a", { class: "small", href: `jobs.html?job=${job.batch_id}` }, "Job")]],
     ], jobs), raw);
 }
 

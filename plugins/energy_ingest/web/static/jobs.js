@@ -90,13 +90,12 @@ const jobTable = (jobs) =>
     ["Took", (one) => duration(one.seconds), "number"],
     ["Retries", (one) => number(one.retry_count), "number"],
     ["Error", (one) => (one.last_error ? clip(one.last_error) : "")],
-    ["", (one) => h("button", { "data-job": one.batch_id, "aria-label": `Details of ${name(one)}`, onclick: () => open(one.batch_id) }, "Details")],
   ], jobs);
 
-/** The file, or the dataset's window. */
-const name = (one) => one.file_name ?? `${one.dataset} ${one.label ?? ""} ${one.part ?? ""}`.trim();
-
-const what = (one) => [h("span", { class: "nowrap" }, one.file_name ? clip(one.file_name) : one.dataset), one.label && h("span", { class: "small muted nowrap" }, ` ${one.label} ${one.part ?? ""}`)];
+/** The file, or the dataset's window; it opens the details. */
+const what = (one) =>
+  h("button", { class: "link", "data-job": one.batch_id, "aria-haspopup": "dialog", onclick: () => open(one.batch_id) },
+    h("span", { class: "nowrap" }, one.file_name ? clip(one.file_name) : `${one.dataset} ${one.label ?? ""} ${one.part ?? ""}`.trim()));
 
 function progress(one) {
   if (one.status !== "processing" || one.progress_percent === null) return "";
@@ -107,4 +106,3 @@ function open(batch) {
   remember({ ...filters, job: batch });
   openJob(batch, () => refresh(), () => remember(filters));
 }
-
