@@ -36,6 +36,7 @@ GAS = {"national_gas_quality", "national_gas_quality_sweep", "transwestern_capac
 PAUSED = {"elexon_boalf", "elexon_bod", "elexon_physical", "energy_transfer_capacity"}
 PLATFORM = {"platform_migrate", "platform_monitor", "platform_health", "platform_cleanup"}
 METERS = {"meter_files", "meter_aggregates"}
+QUALITY = {"data_quality"}
 LONDON, CHICAGO = "Europe/London", "America/Chicago"
 
 
@@ -44,7 +45,7 @@ def bag() -> Any:
     return parse()
 
 
-@pytest.fixture(params=sorted(SOURCES | GAS | PLATFORM | METERS))
+@pytest.fixture(params=sorted(SOURCES | GAS | PLATFORM | METERS | QUALITY))
 def dag(request: pytest.FixtureRequest, bag: Any) -> Any:
     return bag.dags[request.param]
 
@@ -56,7 +57,7 @@ def source_dag(request: pytest.FixtureRequest, bag: Any) -> Any:
 
 def test_the_dags_are_these(bag: Any):
     assert bag.import_errors == {}
-    assert set(bag.dags) == SOURCES | GAS | PLATFORM | METERS
+    assert set(bag.dags) == SOURCES | GAS | PLATFORM | METERS | QUALITY
     assert set(bag.dags) == {path.stem for path in DAGS.glob("*.py")}
 
 

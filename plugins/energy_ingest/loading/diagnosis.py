@@ -12,11 +12,12 @@ from energy_ingest import catalog
 from energy_ingest.alerts.finding import Finding, fingerprint
 from energy_ingest.alerts.thresholds import SOURCE_DOWN
 from energy_ingest.catalog import Upstream
-from energy_ingest.loading import database
+from energy_ingest.loading import database, quality
 from energy_ingest.sql import statement
 
 RUN_FAILED: Final = "run_failed"
 INFLUX_BEHIND: Final = "influx_behind"
+QUALITY_GATE: Final = ("data_quality", "gate")
 SILENCE: Final = 3
 """A source that gave this many requests in a row no answer is down; a task stops asking then, too."""
 
@@ -67,6 +68,8 @@ def explain(connection: psycopg.Connection, run: Run, now: datetime) -> Finding:
     with database.typed_errors():
         if run.task_id == "project_influx" and run.dataset:
             return influx_behind(connection, run.log_url) or _run_failed(connection, run)
+        if (run.dag_id, run.task_id) == QUALITY_GATE and (red := quality.findings(connection)):
+            return red[0]  # known already: the check before the gate told of it
         if run.dataset and (finding := source_down(connection, catalog.get(run.dataset).source, now, run.log_url)):
             return finding
         return _run_failed(connection, run)

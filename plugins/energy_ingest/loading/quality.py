@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from energy_ingest.alerts.finding import Finding
 from energy_ingest.errors import Misconfigured, Rejected
 from energy_ingest.loading import database
 from energy_ingest.loading.executions import Caller, recorded
@@ -19,6 +20,8 @@ from energy_ingest.sql import statement
 Span = tuple[date, date]
 CHUNK: Final = 31
 """Most days of a transaction."""
+RED: Final = "quality"
+"""The rule of incidents about red issues."""
 
 
 def known(names: Sequence[str] | None) -> list[str]:
@@ -69,6 +72,26 @@ def check(
         if broken:
             raise Rejected(f"not checked: {'; '.join(broken)}")
     return found
+
+
+def findings(connection: psycopg.Connection) -> list[Finding]:
+    """What is red and nobody acknowledged, one for each dataset and rule; free of MPANs."""
+    with database.typed_errors():
+        rows = connection.execute(statement("quality/red")).fetchall()
+    return [
+        Finding(
+            rule=RED,
+            subject=f"{dataset} {rule}",
+            severity="critical",
+            title=f"{dataset}: {values:,} value(s) on {days:,} day(s) break the rule {rule}",
+            extent=f"{first}" if first == last else f"{first} to {last}",
+            cause=next((known.doc for known in RULES if (known.dataset, known.name) == (dataset, rule)), ""),
+            since=since,
+            command=f"energy-ingest quality report --dataset {dataset}",
+            windows=days,
+        )
+        for dataset, rule, values, days, first, last, since in rows
+    ]
 
 
 def acknowledge(connection: psycopg.Connection, issue_id: int, by: str, note: str, now: datetime) -> bool:
