@@ -45,6 +45,18 @@ def test_what_is_unchanged_costs_nothing_and_what_changed_keeps_its_former_versi
     audit(box.url)
 
 
+def test_an_unchanged_file_costs_the_same_log_however_many_readings(box: Box):
+    """Bookkeeping only: neither rows nor dirty days nor versions of readings that are there."""
+    written = []
+    for count in (1, 60):
+        for attempt in range(3):
+            start = one(box.url, "SELECT pg_current_wal_insert_lsn()::text")
+            job = box.load(f"{count}.{attempt}.csv", wide(days(count)) + attempt * "\n")
+        assert job.counts()["unchanged"] == job.total_rows == count * len(METERS) * 48
+        written.append(one(box.url, "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", start))
+    assert abs(written[1] - written[0]) < 10_000, written
+
+
 @pytest.mark.parametrize(
     ("loaded", "comes", "stays", "counted"),
     [
