@@ -184,24 +184,28 @@ class Demo:
             if error.code == accept:
                 return None
             raise StackError(f"Airflow refused {method} {path} with {error.code}: {error.read(400).decode()}") from None
+        except OSError as error:
+            why = f"Airflow at {self.stack.url} does not answer ({error}); the machine may be busy"
+            raise StackError(f"{why}. Run this again: it goes on where it stopped.") from error
 
     def _watch(self) -> None:
         rate = TextColumn("{task.fields[rate]}")
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
         began, last_change, seen = time.monotonic(), time.monotonic(), (-1, -1)
+        there = sum(row.done for row in self._rows())  # by an earlier run that was stopped
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             bar = progress.add_task("windows", total=None, rate="")
             while True:
                 rows = self._rows()
                 done, total = sum(r.done for r in rows), sum(r.expected for r in rows)
-                seconds = time.monotonic() - began
-                pace = f"{sum(r.rows for r in rows):,} rows, {done / seconds * 60:.0f} windows/min"
+                seconds, new = time.monotonic() - began, done - there
+                pace = f"{sum(r.rows for r in rows):,} rows, {new / seconds * 60:.0f} windows/min"
                 progress.update(bar, total=total, completed=done, rate=pace)
                 state = (done, sum(r.jobs for r in rows))
                 if state != seen:
                     last_change, seen = time.monotonic(), state
                     if not console.is_terminal:
-                        left = f"about {seconds / done * (total - done):.0f} s left" if done else "time left unknown"
+                        left = f"about {seconds / new * (total - done):.0f} s left" if new else "time left unknown"
                         console.print(f"{done}/{total} windows, {pace}, {left}", highlight=False)
                 if self._finished(rows):
                     return

@@ -47,6 +47,8 @@ USERS = (ADMIN, VIEWER)
 """Airflow's users, each named as its role: one who may do everything, one who may only look."""
 START_SECONDS = 180
 STOP_SECONDS = 15
+PATIENCE = 120
+"""Seconds for one answer of Airflow's: a busy machine takes many for its first."""
 
 
 class StackError(RuntimeError):
@@ -406,7 +408,7 @@ def _open(url: str, method: str = "GET", body: object = None, headers: Mapping[s
     """Send JSON to a local server, past any proxy."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
-    answer: HTTPResponse = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30)
+    answer: HTTPResponse = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=PATIENCE)
     return answer
 
 
