@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from energy_ingest import windows
-from energy_ingest.loading import quality
+from energy_ingest.loading import issues
 from energy_ingest.loading.database import connect
 from tests.dags.harness import AIRFLOW_3, parse, run
 from tests.postgres.test_aggregates import AUTUMN, ONE_DAY, read, redo
@@ -33,7 +33,7 @@ def test_what_is_red_closes_the_gate_until_somebody_knows(warehouse_url: str):
     assert caller == ("quality", "marked", DAG, ran.run_id, "completed", 2)
     with connect(warehouse_url) as loader:
         issue_id = one(warehouse_url, "SELECT issue_id FROM ledger.quality_issue WHERE severity = 'red'")
-        assert quality.acknowledge(loader, issue_id, "me", "a swap of meters", windows.utc_now())
+        assert issues.acknowledge(loader, issue_id, "me", "a swap of meters", windows.utc_now())
     ran = run(DAG, kind="manual")
     assert (ran.state, ran.errors) == ("success", [])
     assert ask(warehouse_url, INCIDENTS) == [("meter_files negative", "critical", False)]

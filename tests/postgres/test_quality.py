@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from energy_ingest.loading import quality
+from energy_ingest.loading import issues, quality
 from energy_ingest.loading.database import connect
 from energy_ingest.quality import DATASETS, METERS
 from tests.postgres.test_aggregates import AUTUMN, SPRING, A, read, redo
@@ -33,9 +33,10 @@ def test_a_life_of_an_issue(warehouse_url: str, day, count: int):
     assert ask(warehouse_url, SEEN) == [(1, None, None)]
     with connect(warehouse_url) as connection:
         ((issue_id,),) = ask(warehouse_url, "SELECT issue_id FROM ledger.quality_issue WHERE rule = 'negative'")
-        assert quality.acknowledge(connection, issue_id, "me", "a swap of meters", NOW)
-        assert A not in str(quality.issues(connection, [METERS], day, A))
-        assert len(quality.issues(connection, [METERS], day, A)) == 2
+        assert issues.acknowledge(connection, issue_id, "me", "a swap of meters", NOW)
+        found = issues.listed(connection, issues.Search([METERS], day=day, mpan=A), 10)
+        assert A not in str([issues.shown(row) for row in found])
+        assert [row["severity"] for row in found] == ["red", "amber"]
     assert check(warehouse_url, 3, (day, day)) == {"red": 0, "amber": 1}
     score = "SELECT value_count, missing_count, red_count, score FROM ledger.quality_day_score"
     assert [float(x) for x in ask(warehouse_url, score)[0]] == [count - 2, 2, 1, round(1 - 3 / count, 4)]

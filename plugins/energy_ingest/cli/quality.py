@@ -40,11 +40,12 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Show open issues, MPANs masked. Exit code 1: there are amber ones; 2: red ones that nobody acknowledged."""
-    from energy_ingest.loading import quality
+    from energy_ingest.loading import database, issues, quality
 
     wanted = parse_range(day, day)[0] if day else None
-    with options.warehouse() as connection:
-        found = quality.issues(connection, quality.known(dataset), wanted, meter)
+    search = issues.Search(quality.known(dataset), day=wanted, mpan=meter or None)
+    with options.warehouse() as connection, database.typed_errors():
+        found = [issues.shown(row) for row in issues.listed(connection, search, 1000)]
     if as_json:
         output.show_json([{k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in i.items()} for i in found])
     else:
@@ -60,10 +61,10 @@ def acknowledge(
     note: Annotated[str, typer.Option("--note", help="For whoever wonders.")] = "",
 ) -> None:
     """Say that somebody knows of an issue; it counts again when it comes back, or grows."""
-    from energy_ingest.loading import quality
+    from energy_ingest.loading import database, issues
 
-    with options.warehouse() as connection:
-        if not quality.acknowledge(connection, issue_id, getpass.getuser(), note, utc_now()):
+    with options.warehouse() as connection, database.typed_errors():
+        if not issues.acknowledge(connection, issue_id, getpass.getuser(), note, utc_now()):
             raise Misconfigured(f"no open issue {issue_id}: energy-ingest quality report shows them")
     typer.echo(f"{issue_id} is acknowledged")
 

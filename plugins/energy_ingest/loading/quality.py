@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -13,7 +13,6 @@ from energy_ingest.alerts.finding import Finding
 from energy_ingest.errors import Misconfigured, Rejected
 from energy_ingest.loading import database
 from energy_ingest.loading.executions import Caller, recorded
-from energy_ingest.loading.meter_files.privacy import masked_text
 from energy_ingest.quality import DATASETS, RULES, SERIES, Rule
 from energy_ingest.sql import statement
 
@@ -92,32 +91,6 @@ def findings(connection: psycopg.Connection) -> list[Finding]:
         )
         for dataset, rule, values, days, first, last, since in rows
     ]
-
-
-def acknowledge(connection: psycopg.Connection, issue_id: int, by: str, note: str, now: datetime) -> bool:
-    """Note that somebody knows of an open issue; False if there is none of this number."""
-    query = (
-        "UPDATE ledger.quality_issue SET acknowledged_at = %s, acknowledged_by = %s, note = %s"
-        " WHERE issue_id = %s AND resolved_at IS NULL"
-    )
-    with database.typed_errors():
-        return connection.execute(query, [now, by, note, issue_id]).rowcount > 0
-
-
-def issues(
-    connection: psycopg.Connection, datasets: Sequence[str], day: date | None, mpan: str
-) -> list[dict[str, Any]]:
-    """Open issues, red ones first, the newest first; MPANs are masked."""
-    query = (
-        "SELECT issue_id, severity, dataset, rule, subject, day, value_count, occurrences, first_seen, last_seen,"
-        " acknowledged_at, note, detail FROM ledger.quality_issue WHERE resolved_at IS NULL AND dataset = ANY(%s)"
-        " AND (%s::date IS NULL OR day = %s) AND (%s = '' OR subject LIKE %s || '/%%')"
-        " ORDER BY severity DESC, day DESC, dataset, rule, subject LIMIT 1000"
-    )
-    with database.typed_errors():
-        cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
-        rows = cursor.execute(query, [list(datasets), day, day, mpan, mpan]).fetchall()
-    return [{name: masked_text(value) for name, value in row.items()} for row in rows]
 
 
 def _days(connection: psycopg.Connection, dataset: str, span: Span | None) -> list[date]:

@@ -1,4 +1,4 @@
-"""Ten years of twenty datasets and a hundred thousand jobs: what pages ask for stays quick at the server."""
+"""Ten years of twenty datasets, a hundred thousand jobs and issues: what pages ask for stays quick at the server."""
 
 from __future__ import annotations
 
@@ -34,6 +34,14 @@ SELECT 'meter_files', 'hh', 'file', CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'com
        CASE WHEN n % 50 = 0 THEN 'row 7: not a number' END, now(), now(), now(), format('scheduled__%s', n / 10), '1', 0
 FROM generate_series(1, 100000) AS n"""
 
+ISSUES = """
+INSERT INTO ledger.quality_issue (dataset, rule, subject, day, severity, value_count, detail, first_seen, last_seen,
+                                  resolved_at)
+SELECT CASE WHEN n % 3 = 0 THEN 'elexon_b1610' ELSE 'meter_files' END, 'frozen', n::text, date '2020-01-01' + n % 1000,
+       CASE WHEN n % 90 = 0 THEN 'red' ELSE 'amber' END, 12, '{}', now() - n % 40 * interval '1 day', now(),
+       CASE WHEN n % 2 = 0 THEN now() - n % 20 * interval '1 day' END
+FROM generate_series(1, 100000) AS n"""
+
 
 @pytest.fixture
 def old(warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
@@ -46,8 +54,10 @@ def old(warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
     with connect(warehouse["energy_owner"]) as connection:
         connection.execute(WINDOWS, [list(datasets)])
         connection.execute(JOBS)
+        connection.execute(ISSUES)
         connection.execute("VACUUM ANALYZE ledger.window")
         connection.execute("VACUUM ANALYZE ledger.import_job")
+        connection.execute("VACUUM ANALYZE ledger.quality_issue")
     return warehouse["energy_loader"]
 
 
@@ -74,6 +84,10 @@ def test_pages_of_years_and_of_many_jobs_answer_in_time(editor, old):
         "/jobs?type=hh&status=completed",
         "/jobs?q=readings-777.csv",
         "/jobs?q=nowhere-to-be-found",
+        "/quality/issues",
+        "/quality/issues?state=acknowledged",
+        "/quality/issues?state=resolved&severity=red",
+        "/quality/trend?days=366",
         "/coverage?dataset=made_up_1&from=2014-01-01&to=2023-12-31",
     ]
     taken = {path: seconds(editor, path) for path in paths}

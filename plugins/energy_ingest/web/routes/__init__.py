@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from energy_ingest.web.routes import coverage, datasets, jobs, watch
+from energy_ingest.web.routes import coverage, datasets, jobs, quality, watch
 
-ROUTERS: Final = (coverage.router, datasets.router, jobs.router, watch.router)
+ROUTERS: Final = (coverage.router, datasets.router, jobs.router, quality.router, watch.router)
