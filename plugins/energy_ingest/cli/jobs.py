@@ -90,7 +90,8 @@ def listing(
     with ledger() as connection:
         found = jobs.listing(connection, status, limit)
     if as_json:
-        output.show_json([job.as_json() for job in found])
+        shown = (job.as_json() for job in found)
+        output.show_json([{name: value for name, value in job.items() if name != "report"} for job in shown])
         return
     header = ("job", "status", "file", "type", "priority", "percent", *jobs.COUNTS, "retries", "queued")
     rows = [

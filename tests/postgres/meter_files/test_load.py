@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from energy_ingest.loading.meter_files.load import SHOWN
-from tests.postgres.meter_files.files import DAY, METERS, Box, audit, days, long, readings, wide
+from tests.postgres.meter_files.files import DAY, HEADER, METERS, Box, audit, days, long, readings, wide
 from tests.postgres.world import ask, one
 
 STARTS = "hh/start-labelled"
@@ -200,6 +200,12 @@ def test_reports_and_logs_mask_meters(box: Box, caplog: pytest.LogCaptureFixture
     assert job.quarantined_rows == 1
     for text in (box.report(job), caplog.text):
         assert METERS[0] not in text and "10*********12" in text
+
+
+def test_a_file_without_rows_says_so(box: Box):
+    job = box.load("empty.csv", f"{HEADER}\n")
+    assert (job.status, job.total_rows) == ("completed", 0)
+    assert "row 1 is the header" in box.report(job) and "no row follows the header" in box.report(job)
 
 
 def test_a_report_is_bounded(box: Box):

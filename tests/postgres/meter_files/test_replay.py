@@ -140,8 +140,11 @@ def test_retry_with_the_feed_that_the_message_asks_for(box: Box, run: Run):
 
 def test_mpans_are_masked_until_they_are_asked_for(box: Box, run: Run):
     box.load("hh/start-labelled/bad.csv", long((METERS[0], "x", 1, "A")))
-    for arguments in (("jobs", "show", "1"), ("jobs", "list"), ("quarantine", "show", "1"), ("quarantine", "list")):
+    box.load(f"{METERS[0]}.csv", wide(days(1)))
+    shown = (("jobs", "show", "1"), ("jobs", "show", "2"), ("jobs", "list"), ("quarantine", "show", "1"))
+    for arguments in (*shown, ("quarantine", "list")):
         assert METERS[0] not in run(*arguments)[1]
+        assert METERS[0] not in run(*arguments, "--json")[1]
     assert METERS[0] in run("quarantine", "show", "1", "--reveal")[1]
 
 

@@ -6,7 +6,7 @@ import gzip
 import io
 import itertools
 import zipfile
-from datetime import UTC, date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -47,12 +47,50 @@ def kwh(content: str, **more: object) -> float:
         (f"Date,{HOURS}\n01/02/2024,{VALUES}", "no column names the meter"),
         (f"MPAN,Date,kWh\n{ONE},01/02/2024,24", "import it as daily"),
         (f"MPAN,Reference\n{ONE},1", "no header"),
+        (f"MPAN,Timestamp,kW\n{ONE},2024-02-01 00:00,1", "no column in it is known for energy: MPAN, Timestamp, kW"),
+        (f"MPAN,Date,{HOURS[:-15]}\n{ONE},01/02/2024,1", "45 columns from HH1 to HH45, not one each for 48 or 50"),
+        (f"MPAN,Date,{HOURS.replace('HH48', 'HH0')}\n{ONE},01/02/2024,{VALUES}", "columns from HH1 to HH0"),
+        ("MPAN,Date,Settlement Period,kWh\n" + "".join(f"{ONE},1/2/2024,{n},1\n" for n in range(48)), "begin with 0"),
     ],
 )  # fmt: skip
 def test_refused(content, why):
     with pytest.raises(Rejected, match=why) as refusal:
         decide(content)
     assert "Nothing was loaded" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "feed"), [(15, None), (60, None), (60, "start-labelled"), (1440, "start-labelled")]
+)
+def test_readings_of_other_times_than_half_hours(minutes, feed):
+    """Each second or every stamp of such a file is on the half hour: none of it may be taken for one."""
+    start = datetime(2024, 2, 1, tzinfo=UTC)
+    stamps = [start + timedelta(minutes=minutes * n) for n in range(10)]
+    content = "\n".join(["MPAN,Datetime,kWh", *(f"{ONE},{stamp:%Y-%m-%d %H:%M},1" for stamp in stamps)])
+    with pytest.raises(Rejected, match=f"are {minutes} minutes apart: they are not of half hours"):
+        decide(content, feed=feed)
+
+
+def test_half_hours_with_gaps_are_half_hours():
+    stamps = ["00:00", "00:30", "02:00", "04:00", "06:00", "08:00", "10:00", "23:30"]
+    content = "\n".join(["MPAN,Datetime,kWh", *(f"{ONE},2024-02-01 {stamp},1" for stamp in stamps)])
+    assert read(content).rows.height == len(stamps)
+
+
+def test_a_stamp_may_be_called_the_end():
+    content = f"MPAN,Interval End,kWh\n{ONE},2024-02-01 12:30,1\n{ONE},2024-02-01 13:00,1"
+    assert read(content).rows["period_start"].dt.strftime("%H:%M").to_list() == ["12:00", "12:30"]
+
+
+def test_json_may_have_a_reading_a_line():
+    lines = [
+        f'{{"mpan": "{ONE}", "timestamp": "2024-02-01T{n // 2:02}:{n % 2 * 30:02}:00Z", "value": {n}}}'
+        for n in range(48)
+    ]
+    found = read("\n".join(lines), "readings.json")
+    assert found.rows["quantity_kwh"].to_list() == list(range(48))
+    with pytest.raises(Rejected, match="it may be cut off"):
+        decide("\n".join(lines)[:-9], "readings.json")
 
 
 def test_a_feed_chooses():
@@ -248,6 +286,7 @@ def test_the_decision_is_said():
         "'MPAN' names the meter",
         "48 half hours",
         "counted from local midnight",
+        "dates are day before month",
     ):
         assert part in said
 
@@ -280,6 +319,12 @@ def test_a_file_that_was_cut_off_says_so(cut):
     found = read(f"MPAN,Date,{HOURS}\n{row}\n{row[:cut]}")
     assert (found.rows.height, found.skipped) == (48, {})
     assert [(row, column) for row, column, _ in found.reasons] == [(3, "(row)")]
+
+
+def test_a_quote_that_is_never_closed_makes_no_footer_of_a_row():
+    found = read(f'MPAN,Date,{HOURS}\n"{ONE},01/02/2024,{VALUES}\n{ONE},02/02/2024,{VALUES}\n"made, by us"')
+    assert (found.rows.height, found.skipped) == (48, {"footer": 1})
+    assert found.reasons == [(2, "(row)", "1 cells")]
 
 
 def test_footers_are_passed_over_but_not_the_meters_of_a_company_called_total():

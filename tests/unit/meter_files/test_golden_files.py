@@ -15,6 +15,7 @@ LONDON = "low-carbon-london-MAC000002.csv.gz"
 NOT_DATA = {"ATTRIBUTION.md", "feed_headers.json"}
 UNKNOWN_ID = "meter id without the check digit of an MPAN"
 BLANK = "blank cell"
+AMBIGUOUS = "half hour of a clock change that the file cannot tell apart, marked is_ambiguous"
 
 KABOOM = ("Date", "KABOOM", "is no date that is known")
 BREAKS_OFF = "breaks off"
@@ -32,7 +33,7 @@ READ = [
     ("banes-example-file.csv", None, 240, 1114.429, ("2019-11-13 00:00", "2019-11-13 23:30"), [], {}, {}),
     ("example-bad-sheffield-file.csv", None, 96, 1099.849, ("2019-12-10 00:00", "2019-12-11 23:30"), [], {}, {}),
     ("example-bad-sheffield-proper-file.csv", None, 4224, 8284.252, ("2019-08-04 23:00", "2019-10-31 23:30"),
-     [], {"blank line": 1}, {}),
+     [], {"blank line": 1}, {AMBIGUOUS: 46}),
     ("example-highlands-file.csv", None, 48, 321.4, ("2019-11-04 00:00", "2019-11-04 23:30"), [], {}, {}),
     ("example-sheffield-file.csv", None, 96, 1099.849, ("2019-12-10 00:00", "2019-12-11 23:30"), [], {}, {}),
     ("n3rgy_get_consumption_data.json", None, 96, 51.891, ("2019-01-01 00:00", "2019-01-02 23:30"), [], {}, {}),
@@ -118,7 +119,8 @@ def test_sixteen_months_of_a_household_in_utc(feed, count, kwh, ambiguous, refus
     assert (found.rows.height, found.rows["is_ambiguous"].sum()) == (count, ambiguous)
     assert found.rows["quantity_kwh"].sum() == pytest.approx(kwh)
     assert [row for row, *_ in found.reasons] == refused
-    assert (found.skipped, found.warnings) == ({BLANK: 1}, {UNKNOWN_ID: 24158})
+    told = {UNKNOWN_ID: 24158} | ({AMBIGUOUS: ambiguous} if ambiguous else {})
+    assert (found.skipped, found.warnings) == ({BLANK: 1}, told)
 
 
 def test_estimates_of_a_file_with_a_flag_per_row():

@@ -23,14 +23,17 @@ def test_no_check_digit(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["9900000000015", " 9900000000015 ", "'9900000000015", "99 0000 0000 015", "9900000000015.0",
+    ["9900000000015", " 9900000000015 ", '="9900000000015"', "'9900000000015", "99 0000 0000 015", "9900000000015.0",
      "018011009900000000015", "01 801 100 99 0000 0000 015"],
 )  # fmt: skip
 def test_read(text):
     assert mpan.read(text) == ("9900000000015", None)
 
 
-@pytest.mark.parametrize(("text", "why"), [("1.2E+12", "scientific"), ("", "blank"), ("'", "blank")])
+@pytest.mark.parametrize(("text", "why"), [
+    ("1.2E+12", "scientific"), ("", "blank"), ("'", "blank"), ("=cmd|' /C calc'!A0", "no meter id"),
+    ("'; DROP TABLE meter; --", "no meter id"), ("-", "no meter id"), ("1" * 41, "no meter id"),
+])  # fmt: skip
 def test_refused(text, why):
     found, problem = mpan.read(text)
     assert found is None

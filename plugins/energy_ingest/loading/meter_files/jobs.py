@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from energy_ingest import settings
 from energy_ingest.alerts.redact import redact
 from energy_ingest.errors import Misconfigured
+from energy_ingest.loading.meter_files.privacy import masked_all
 from energy_ingest.sql import statement
 
 ImportType = Literal["hh", "daily", "sites"]
@@ -139,9 +140,12 @@ class Job:
         return {name: getattr(self, f"{name}_rows") for name in COUNTS}
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, fit for JSON."""
+        """Everything, fit for JSON; MPANs in the names of files, in texts and in the report are masked."""
         plain = {name: value for name, value in asdict(self).items() if name not in ("claims", "heartbeat_at")}
         shown = {name: f"{value}" if isinstance(value, datetime | UUID) else value for name, value in plain.items()}
+        shown |= {
+            name: masked_all(shown[name]) for name in ("file_name", "file_uri", "last_error", "notes", "tags", "report")
+        }
         return {**shown, "progress_percent": round(100 * self.progress, 1)}
 
 

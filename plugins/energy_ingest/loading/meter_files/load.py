@@ -170,6 +170,14 @@ def load_piece(
         return end(connection, job, report) if is_last() else job.status
 
 
+def note_nothing(connection: psycopg.Connection, job: Job, report: Report) -> None:
+    """Record how a file was read in which no row follows the header."""
+    report.said.append("no row follows the header: there was nothing to load; ask for the file again")
+    counts = dict.fromkeys(("inserted", "revised", "unchanged", "quarantined", "duplicates", "items"), 0)
+    values = {"last_row": 0, "bytes_done": job.file_bytes, "report": Jsonb(report.as_json())}
+    jobs.progress(connection, job, {**counts, **values})
+
+
 def end(connection: psycopg.Connection, job: Job, report: Report) -> str:
     """Record that everything is loaded, in the transaction of the last piece; returns the job's state.
 

@@ -21,7 +21,7 @@ from energy_ingest.loading import database
 from energy_ingest.loading.meter_files import jobs, replay, report
 from energy_ingest.loading.meter_files.inbox import Inbox, OpenFile
 from energy_ingest.loading.meter_files.jobs import Job, NotOurs, Worker
-from energy_ingest.loading.meter_files.load import TARGETS, Report, end, load_piece, prepare
+from energy_ingest.loading.meter_files.load import TARGETS, Report, end, load_piece, note_nothing, prepare
 from energy_ingest.loading.meter_files.privacy import masked_text
 from energy_ingest.sources.meter_files import Decision, Options, Piece, decide, parse
 
@@ -147,6 +147,8 @@ class Importer:
                 lines.maybe(piece)
         if state == "processing":  # there was no piece (any more)
             with connection.transaction():
+                if not job.resume_row:
+                    note_nothing(connection, job, told)
                 end(connection, job, told)
 
     def _pieces(self, connection: psycopg.Connection, job: Job, told: Report, open_file: OpenFile) -> Iterator[Piece]:

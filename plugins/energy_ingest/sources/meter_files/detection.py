@@ -114,8 +114,11 @@ def _is_header(row: Sequence[str], layout: Layout) -> bool:
     if len(row) > 20:
         blocks, _ = headers.half_hours(row)
         return bool(blocks)
-    when = any(headers.find(role, row) is not None for role in ("date", "stamp"))
-    return when and (headers.find("value", row) is not None or bool(headers.energy(row)))
+    return _says_when(row) and (headers.find("value", row) is not None or bool(headers.energy(row)))
+
+
+def _says_when(row: Sequence[str]) -> bool:
+    return any(headers.find(role, row) is not None for role in ("date", "stamp", "end"))
 
 
 def _name_columns(look: Look) -> None:
@@ -140,9 +143,20 @@ def _name_columns(look: Look) -> None:
                 look.said.append(f"no header: column {dates[0] + 1} holds dates, the last {count} are half hours")
                 return
     raise refusal(
-        "no header was found in the first rows, with a meter, a date or time stamp, and values",
+        _why_no_header(look),
         "Add a header like MPAN,Date,HH1,HH2,... or MPAN,Datetime,kWh, or name the supplier's feed (--feed).",
     )
+
+
+def _why_no_header(look: Look) -> str:
+    """What is missing in the row that is most of a header."""
+    for n, row in enumerate(look.rows[:_HEADER_WITHIN], 1):
+        if series := headers.series(row):
+            found = f"{len(series)} columns from {series[0]} to {series[-1]}"
+            return f"row {n} has {found}, not one each for 48 or 50 half hours"
+        if _says_when(row):
+            return f"row {n} is like a header, but no column in it is known for energy: {', '.join(row[:12])}"
+    return "no header was found in the first rows, with a meter, a date or time stamp, and values"
 
 
 def _is_sep(row: Sequence[str]) -> bool:

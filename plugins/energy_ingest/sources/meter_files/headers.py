@@ -84,6 +84,16 @@ def half_hours(names: Sequence[str]) -> tuple[list[Block], list[Block]]:
     return [block for block in blocks if block not in flags], flags
 
 
+def series(names: Sequence[str]) -> list[str]:
+    """The longest series of columns that are numbered or named by times under one name, if it could be a day's."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for name in names:
+        for key, _ in _keys(name):
+            groups.setdefault(key, []).append(name)
+    longest = max(groups.values(), key=len, default=[])
+    return longest if len(longest) >= 12 else []
+
+
 def _keys(name: str) -> list[tuple[tuple[str, bool], int]]:
     """What a column may be one of: (common name, by clock?) and its number or minute."""
     plain = re.sub(r"[\[\]\"']", "", name).strip().lower()

@@ -37,6 +37,7 @@ def readings(sieve: Sieve) -> pl.DataFrame:
         rows.identify(sieve)
     rows.read_value(sieve)
     _refuse_misplaced(sieve)
+    sieve.warn_of_ambiguous(sieve.rows)
     return sieve.rows.with_columns(quantity_kwh=pl.col("value") * pl.col("factor")).select(*READINGS)
 
 

@@ -12,6 +12,8 @@ _WEIGHTS: Final = (3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 _SCIENTIFIC: Final = re.compile(r"\d(\.\d+)?e\+?\d+", re.I)
 _WHOLE_FLOAT: Final = re.compile(r"(\d+)\.0+")
 _FULL_MPAN: Final = re.compile(r"\d{21}")
+_ID: Final = re.compile(r"[^\W_][\w.:/#()&*+-]{0,39}")
+_FORMULA: Final = re.compile(r'="(.*)"')
 
 
 def has_check_digit(mpan: str) -> bool:
@@ -26,9 +28,9 @@ def has_check_digit(mpan: str) -> bool:
 def read(text: str) -> tuple[str | None, str | None]:
     """A meter id as it stands in a file, without the marks of spreadsheets: (id, None) or (None, what is wrong).
 
-    Blanks and a leading quote go; of the 21 digits of a full MPAN, the core is taken.
+    Blanks, a leading quote and `="..."` go; of the 21 digits of a full MPAN, the core is taken.
     """
-    plain = text.strip().lstrip("'`\u2018\u2019").replace(" ", "").replace("\xa0", "")
+    plain = _FORMULA.sub(r"\1", text.strip()).lstrip("'`\u2018\u2019").replace(" ", "").replace("\xa0", "")
     if not plain:
         return None, "is blank: name the meter in every row"
     if _SCIENTIFIC.fullmatch(plain):
@@ -37,8 +39,8 @@ def read(text: str) -> tuple[str | None, str | None]:
         plain = number[1]
     if _FULL_MPAN.fullmatch(plain) and has_check_digit(plain[8:]):
         plain = plain[8:]
-    if len(plain) > 40 or not plain.isprintable():
-        return None, "is no meter id: at most 40 printable characters"
+    if not _ID.fullmatch(plain):
+        return None, "is no meter id: at most 40 letters, digits and marks as in K0123/1-A, a letter or digit first"
     return plain.upper(), None
 
 

@@ -81,6 +81,11 @@ class Sieve:
         parts = dict(zip(REJECT_SCHEMA, (row_numbers, columns, shown, why, raw), strict=True))
         self._rejects.append(pl.DataFrame(parts, schema=REJECT_SCHEMA))
 
+    def warn_of_ambiguous(self, readings: pl.DataFrame) -> None:
+        """Count the readings that are marked as ambiguous."""
+        if count := int(readings["is_ambiguous"].sum()):
+            self.warnings["half hour of a clock change that the file cannot tell apart, marked is_ambiguous"] += count
+
     def _named_cells(self, rows: pl.DataFrame) -> Iterator[dict[str, str]]:
         """The cells of rows that are not blank, by column name."""
         names = self.decision.columns
@@ -145,7 +150,9 @@ def _is_footer(decision: Decision) -> pl.Expr:
     keys = [pl.col(str(decision.columns.index(name))).str.strip_chars() for name in key_columns(decision)]
     total = [key.str.contains(_FOOTER) for key in keys]
     cut_off = pl.col("0").str.contains(r"^['\s]*\d[\d\s]*$")  # the start of a meter id, where a file was truncated
-    alone = ((pl.col("filled") == 1) & ~cut_off) | pl.col("0").str.contains(_FOOTER)
+    # a quote that is never closed makes a single cell of a whole row
+    swallowed = pl.col("0").str.count_matches(decision.dialect.delimiter, literal=True) >= _least(decision) - 1
+    alone = ((pl.col("filled") == 1) & ~cut_off & ~swallowed) | pl.col("0").str.contains(_FOOTER)
     unnamed = pl.any_horizontal(key == "" for key in keys) & alone
     return pl.any_horizontal(total) | unnamed
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Final, Literal
 
 import polars as pl
@@ -16,8 +18,11 @@ from energy_ingest.sources.meter_files.look import Look, refusal
 from energy_ingest.sources.meter_files.model import ROLES, Clock, Decision, Label, Layout, Slot
 
 _MPAN_IN_NAME: Final = re.compile(r"(?<!\d)\d{13}(?!\d)")
+_ONLY_DIGITS: Final = re.compile(r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d")
 _SAYS_UNITS: Final = {"unit", "units", "uom", "reportingunit"}
 _MAY_SAY_FLAGS: Final = {"type", "status"}
+_ENOUGH_STEPS: Final = 4
+"""Equal steps from stamp to stamp that show how far apart a file's readings are."""
 
 
 def _found(look: Look, role: str, taken: Sequence[str | None] = ()) -> str | None:
@@ -37,7 +42,7 @@ def _complete(look: Look, layout: Layout, named_unit: str | None, said: str) -> 
         raise refusal(f"the values are in {unit!r}, which is no unit of electric energy", "Export kWh, Wh or MWh.")
     used = [getattr(layout, role) for role in ROLES]
     rest = [name for name in look.columns if name not in used]
-    told = [*look.said, said]
+    told = [*look.said, said, *_said_of_dates(look, layout)]
     if layout.clock == "utc":
         told.append("times are UTC")
     if rest and layout.shape != "wide":
@@ -105,6 +110,14 @@ def _date_order(look: Look, layout: Layout) -> Literal["dmy", "mdy", "ymd"]:
                 f"some of the dates ({cells[0]} ...) are only dates in another order", f"Name the feed {feed}."
             )
     return "dmy"
+
+
+def _said_of_dates(look: Look, layout: Layout) -> list[str]:
+    """In which order the dates are read, where only digits stand in them."""
+    column = layout.date or layout.stamp
+    cells = look.cells(look.columns.index(column), 1) if column else []
+    order = {"dmy": "day before month", "mdy": "month before day", "ymd": "year first"}[layout.date_order or "dmy"]
+    return [f"dates are {order}" for cell in cells if _ONLY_DIGITS.match(cell)]
 
 
 def _readable(cell: str, order: str, today: date) -> bool:
@@ -182,6 +195,8 @@ def decide_long(look: Look) -> Decision:
     layout = look.layout
     stamp = _found(look, "stamp", [layout.mpan])
     date_column = None if stamp else _found(look, "date", [layout.mpan])
+    if not stamp and not date_column:
+        stamp = _found(look, "end", [layout.mpan])
     period = None if stamp else _found(look, "period", [layout.mpan])
     time_column = None if stamp or period else _found(look, "time", [layout.mpan])
     if time_column and _counts_periods(look, time_column):
@@ -203,8 +218,10 @@ def decide_long(look: Look) -> Decision:
     said = f"a row is a half hour, by its {how}; {value!r} is the value"
     decision = _complete(look, chosen, _unit_of_name(value), said)
     if period:
+        _refuse_periods_from_zero(look.cells(look.columns.index(period)))
         return decision
     stamps = _sampled_stamps(look, decision.layout)
+    _refuse_other_steps(stamps)
     if decision.layout.clock == "local" and layout.clock is None:
         _refuse_skipped_hour(stamps)
     label, why = _label(look, decision.layout, stamps)
@@ -212,6 +229,14 @@ def decide_long(look: Look) -> Decision:
         decision, layout=replace(decision.layout, label=label),
         said=(*decision.said, f"the time stamp is the {label} of the half hour: {why}"),
     )  # fmt: skip
+
+
+def _refuse_periods_from_zero(cells: Sequence[str]) -> None:
+    """Settlement periods count from 1: those of a file that counts from 0 would all be half an hour early."""
+    if "0" in cells and "48" not in cells:
+        raise refusal(
+            "the periods begin with 0, so each may be the one before", "Count them from 1, as settlement does."
+        )
 
 
 def _counts_periods(look: Look, column: str) -> bool:
@@ -264,11 +289,8 @@ def _votes(stamps: Sequence[tuple[str, datetime]], whole: bool) -> set[Label]:
 
     If only the start of a file was looked at, a meter's earliest or latest stamp counts where the file begins with it.
     """
-    by_meter: dict[str, list[datetime]] = {}
-    for meter, stamp in stamps:
-        by_meter.setdefault(meter, []).append(stamp)
     votes: set[Label] = set()
-    for found in by_meter.values():
+    for found in _by_meter(stamps).values():
         earliest, latest = min(found), max(found)
         if earliest == latest:
             continue
@@ -277,6 +299,13 @@ def _votes(stamps: Sequence[tuple[str, datetime]], whole: bool) -> set[Label]:
         if whole or found[0] == latest:
             votes |= {"start"} if latest.time() == time(23, 30) else {"end"} if latest.time() == time(0) else set()
     return votes
+
+
+def _by_meter(stamps: Sequence[tuple[str, datetime]]) -> dict[str, list[datetime]]:
+    by_meter: dict[str, list[datetime]] = {}
+    for meter, stamp in stamps:
+        by_meter.setdefault(meter, []).append(stamp)
+    return by_meter
 
 
 def _sampled_stamps(look: Look, layout: Layout) -> list[tuple[str, datetime]]:
@@ -288,6 +317,20 @@ def _sampled_stamps(look: Look, layout: Layout) -> list[tuple[str, datetime]]:
     stamps, _ = values.stamps(texts, layout.date_order or "dmy")
     named = zip((row[meter] if meter is not None else "" for row in rows), stamps, strict=True)
     return [(name, stamp) for name, stamp in named if stamp is not None]
+
+
+def _refuse_other_steps(stamps: Sequence[tuple[str, datetime]]) -> None:
+    """Readings of quarters, hours or days are none of half hours, though their stamps may be on the half hour."""
+    steps: Counter[timedelta] = Counter()
+    for found in _by_meter(stamps).values():
+        times = sorted(set(found))
+        steps.update(after - before for before, after in pairwise(times))
+    usual, count = steps.most_common(1)[0] if steps else (clock.HALF_HOUR, 0)
+    if count >= _ENOUGH_STEPS and (usual < clock.HALF_HOUR or clock.HALF_HOUR not in steps):
+        raise refusal(
+            f"the readings are {usual.total_seconds() / 60:g} minutes apart: they are not of half hours",
+            "Ask for half-hourly data; import totals of days as daily. If half hours are missing, add them blank.",
+        )
 
 
 def _refuse_skipped_hour(stamps: Sequence[tuple[str, datetime]]) -> None:

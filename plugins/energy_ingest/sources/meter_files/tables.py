@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any, BinaryIO, Final
 
 from energy_ingest.errors import Rejected
@@ -93,7 +94,8 @@ def _text(cell: Any) -> str:
 def json_rows(open_file: Callable[[], BinaryIO]) -> tuple[list[str], list[list[str]], dict[str, str]]:
     """Names, rows, and the other facts of a JSON file with a list of readings.
 
-    Either a list of flat objects, or an object with one such list (`values` of n3rgy) and facts beside it.
+    Either a list of flat objects, or one of them a line, or an object with one such list (`values` of n3rgy) and facts
+    beside it.
 
     Raises:
         Rejected: not JSON, or no list of readings in it.
@@ -101,7 +103,7 @@ def json_rows(open_file: Callable[[], BinaryIO]) -> tuple[list[str], list[list[s
     with open_file() as file:
         body = _whole(file)
     try:
-        content = json.loads(body.decode("utf-8-sig"), parse_float=str, parse_int=str)
+        content = _json(body.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Rejected(f"the file is not valid JSON ({error}): it may be cut off; deliver it again") from None
     facts: dict[str, str] = {}
@@ -113,6 +115,15 @@ def json_rows(open_file: Callable[[], BinaryIO]) -> tuple[list[str], list[list[s
         raise Rejected("the JSON has no single list of readings: objects with, say, `timestamp` and `value`")
     names = list(dict.fromkeys(name for row in content for name in row))
     return names, [[_cell(row.get(name)) for name in names] for row in content], facts
+
+
+def _json(text: str) -> Any:
+    """A document, or the documents that stand a line each; numbers as they are written."""
+    read = partial(json.loads, parse_float=str, parse_int=str)
+    first = text.lstrip().partition("\n")
+    if first[0].rstrip().endswith("}") and first[2].lstrip().startswith("{"):
+        return [read(line) for line in text.splitlines() if line.strip()]
+    return read(text)
 
 
 def _is_table(value: object) -> bool:

@@ -120,11 +120,13 @@ def _placed(sieve: Sieve, cells: pl.DataFrame) -> pl.DataFrame:
         gone = (half_hours == 46) & place.is_between(60, 90)
         ambiguous = (half_hours == 50) & place.is_between(first, 90)
     sieve.skip_cells(int(cells.select(gone.sum()).item()), "zero in a half hour that the day does not have")
-    return cells.filter(~gone).with_columns(
+    placed = cells.filter(~gone).with_columns(
         period_start=pl.col("midnight") + pl.duration(minutes=start),
         quantity_kwh=pl.col("value") * pl.col("factor"),
         is_ambiguous=ambiguous,
     )
+    sieve.warn_of_ambiguous(placed)
+    return placed
 
 
 def _refuse_impossible_days(sieve: Sieve, slots: Sequence[Slot]) -> None:
