@@ -19,6 +19,8 @@ FIRST: Final = (3, 2)
 PAGES: Final = {
     "coverage": "Coverage",
     "jobs": "Import jobs",
+    "quality": "Quality",
+    "restatements": "Restatements",
     "health": "Health and KPIs",
 }
 """The pages and their titles; the first one has a place of its own in the navigation."""

@@ -7,6 +7,8 @@ import { stateName } from "./format.js";
 const PAGES = {
   coverage: "Coverage",
   jobs: "Import jobs",
+  quality: "Quality",
+  restatements: "Restatements",
   health: "Health and KPIs",
 };
 
