@@ -69,10 +69,11 @@ def test_the_form_names_a_file_and_how(inbox: Path, warehouse_url: str):
     put(inbox / "june.csv")
     put(inbox / "other.csv", count=1)
     conf = {"file": "june.csv", "dry_run": True, "priority": "high", "tags": ["trial"], "notes": "look at it first"}
+    conf["metadata"] = {"source": "portal"}
     ran = run("meter_files", kind="manual", conf=conf)
     assert (ran.state, ran.result["inserted"]) == ("success", 96)
-    job = "SELECT file_name, dry_run, priority, tags, notes, max_retries FROM ledger.import_job"
-    assert ask(warehouse_url, job) == [("june.csv", True, "high", ["trial"], "look at it first", 3)]
+    job = "SELECT file_name, dry_run, priority, tags, notes, max_retries, metadata ->> 'source' FROM ledger.import_job"
+    assert ask(warehouse_url, job) == [("june.csv", True, "high", ["trial"], "look at it first", 3, "portal")]
     assert ask(warehouse_url, "SELECT count(*) FROM energy.meter_reading") == [(0,)]
     assert (inbox / "other.csv").exists()
 

@@ -233,7 +233,11 @@ def test_never_posted_is_given_up_and_says_so(feed: Feed):
 
 
 def test_a_file_of_another_day_or_cycle_is_refused_whole(feed: Feed):
-    for name in ("OAC_TW_1_10-26-2024_Intraday 1.csv", "OAC_TW_1_10-27-2024_Intraday_2.csv"):
+    for name in (
+        "OAC_TW_1_10-26-2024_Intraday 1.csv",
+        "OAC_TW_1_10-27-2024_Intraday_2.csv",
+        "OAC_TW_1_27-10-2024_Intraday 1.csv",
+    ):
         feed.headers = {"content-disposition": f'attachment; filename="{name}"'}
         summary = feed.load(TRANSWESTERN_CAPACITY, [cycle()], TW)
         assert (summary.count("quarantined"), summary.count("inserted")) == (299, 0)

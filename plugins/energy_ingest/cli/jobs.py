@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from energy_ingest import settings
 from energy_ingest.cli import options, output
 from energy_ingest.cli.load import log_to_stderr
 from energy_ingest.cli.options import Json
+from energy_ingest.errors import Misconfigured
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,6 +37,9 @@ def create(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")] = False,
     priority: Annotated[str, typer.Option("--priority", help="high, normal or low.")] = "normal",
     tags: Annotated[list[str] | None, typer.Option("--tags", help="A tag; may be repeated.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option("--metadata", metavar="NAME=VALUE", help="A fact to keep; may be repeated.")
+    ] = None,
     notes: Annotated[str | None, typer.Option("--notes", help="For whoever reads it later.")] = None,
     max_retries: Annotated[int, typer.Option("--max-retries", help="Attempts after the first.")] = 3,
     default_site: Annotated[str | None, typer.Option("--default-site", help="Site of new meters.")] = None,
@@ -60,6 +64,7 @@ def create(
         max_retries=max_retries,
         notes=notes,
         tags=tuple(tags or ()),
+        metadata=_facts(metadata or ()),
         default_site=default_site,
     )
     log_to_stderr()
@@ -73,7 +78,15 @@ def create(
     conclude(importer, job_id, wait=wait, as_json=as_json)
 
 
-FOLDERS: Final = ("hh", "daily", "sites", "failed", "checked", "processed")
+def _facts(pairs: Sequence[str]) -> dict[str, str]:
+    """NAME=VALUE, each."""
+    facts = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+    if wrong := [pair for pair in pairs if pair.find("=") < 1]:
+        raise Misconfigured(f"{wrong[0]!r} is no NAME=VALUE: write such as --metadata source=portal")
+    return facts
+
+
+FOLDERS: Final = ("hh", "daily", "sites", "held", "failed", "checked", "processed")
 """Of the inbox, from which files may be named."""
 
 

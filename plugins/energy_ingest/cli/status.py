@@ -78,18 +78,19 @@ def plan(
     if as_json:
         output.show_json([{**item.as_json(), "from": f"{span[0]}", "to": f"{span[1]}"} for item in plans])
         return
-    header = ("dataset", "windows", "complete", "explained", "requests", "about rows", "MB", "minutes")
+    header = ("dataset", "scope", "windows", "complete", "explained", "requests", "about rows", "MB", "minutes")
     rows = []
     for item in plans:
         cost = item.estimate
         guess = (cost.rows, cost.bytes / 1e6, cost.minutes) if cost else (None, None, None)
-        rows.append((item.dataset, item.windows, item.complete, _states(item.explained), item.requests, *guess))
+        counts = (item.windows, item.complete, _states(item.explained), item.requests)
+        rows.append((item.dataset, _short(item.scope), *counts, *guess))
     output.show_table(header, rows)
     if not all(item.estimate for item in plans):
         typer.echo("No estimate where nothing was ever loaded from the source.")
     typer.echo("\nNothing was loaded. These do:")
-    for item in plans:
-        typer.echo(load_command(item.dataset, *span))
+    for name in dict.fromkeys(item.dataset for item in plans):
+        typer.echo(load_command(name, *span))
 
 
 def _coverage(names: list[str] | None, first: str | None, last: str | None) -> list[Coverage]:
@@ -110,8 +111,11 @@ def _coverage(names: list[str] | None, first: str | None, last: str | None) -> l
 
 def _row(item: Coverage) -> tuple[str | int, ...]:
     counts = (item.expected, item.complete, _states(item.explained), len(item.gaps), item.rows, item.quarantined)
-    scope = item.scope if len(item.scope) <= SCOPE_WIDTH else f"{item.scope[: SCOPE_WIDTH - 1]}…"
-    return (item.dataset, scope, *counts)
+    return (item.dataset, _short(item.scope), *counts)
+
+
+def _short(scope: str) -> str:
+    return scope if len(scope) <= SCOPE_WIDTH else f"{scope[: SCOPE_WIDTH - 1]}…"
 
 
 def _states(explained: dict[str, int]) -> str | int:

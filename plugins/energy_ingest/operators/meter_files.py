@@ -15,7 +15,8 @@ FORM: Final = {
         None,
         type=["null", "string"],
         title="File",
-        description="Name in the inbox, such as readings.csv or failed/12_readings.csv. Empty: whatever has arrived.",
+        description="Name in the inbox, such as held/readings.csv (from held/ nothing is taken by itself) or "
+        "failed/12_readings.csv. Empty: whatever has arrived.",
     ),
     "import_type": Param("hh", enum=["hh", "daily", "sites"], title="Import type"),
     "feed": Param(None, type=["null", "string"], title="Feed", description="Named layout; empty: found in the file."),
@@ -27,6 +28,7 @@ FORM: Final = {
         None, type=["null", "string"], title="Default site", description="Number or name of the site of new meters."
     ),
     "tags": Param([], type="array", items={"type": "string"}, title="Tags"),
+    "metadata": Param({}, type="object", title="Metadata", description="Facts that are kept with the job."),
     "notes": Param(None, type=["null", "string"], title="Notes"),
 }
 """The trigger form, and what the REST API takes as `conf`."""

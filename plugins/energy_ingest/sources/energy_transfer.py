@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CODES: Final = {cycle.label: cycle.code for cycle in clock.NOMINATION_CYCLES}
 _FILE_NAME: Final = re.compile(r'filename="?([^";]+)"?', re.I)
-_GAS_DAY: Final = re.compile(r"(\d\d)-(\d\d)-(\d{4})")
+_GAS_DAY: Final = re.compile(r"\d\d-\d\d-\d{4}")
 _CYCLE: Final = re.compile(r"(timely|evening|intraday[ _]*[123]|final)", re.I)
 _BLANK: Final = "is blank without a Qty Reason"
 
@@ -118,7 +118,7 @@ def _misnamed(window: Window, headers: Mapping[str, str], height: int) -> list[P
     found = _FILE_NAME.search(headers.get("content-disposition", ""))
     name = found[1] if found else ""
     day, cycle = _GAS_DAY.search(name), _CYCLE.search(name)
-    same_day = not day or date(int(day[3]), int(day[1]), int(day[2])) == window.label
+    same_day = not day or day[0] == f"{window.label:%m-%d-%Y}"
     same_cycle = not cycle or _bare(cycle[1]) == _bare(window.part)
     if same_day and same_cycle:
         return []

@@ -204,6 +204,16 @@ def test_a_plan_counts_and_loads_nothing(energy_ingest: EnergyIngest, source: So
     assert item == {**planned, "complete": 1, "estimate": {"rows": 960, "bytes": 10 * size[0], "minutes": 7.5}}
 
 
+def test_a_plan_names_units_apart_and_each_command_once(energy_ingest: EnergyIngest) -> None:
+    dates = ("--from", "2024-10-26", "--to", "2024-10-27")
+    found = energy_ingest("plan", "--dataset", "elexon_bod", *dates, ENERGY_ELEXON_BM_DATA_UNITS="2__A,2__B")
+    assert [line.split()[:2] for line in found.out.splitlines()[1:3]] == [
+        ["elexon_bod", "unit:2__A"],
+        ["elexon_bod", "unit:2__B"],
+    ]
+    assert found.out.count("energy-ingest load --dataset elexon_bod") == 1
+
+
 def test_requests_set_the_least_time(energy_ingest: EnergyIngest, source: Source, warehouse_url: str) -> None:
     """At most 10 requests a second: 1,200 days of market index are 172 requests, more than 17 seconds."""
     source.load(windows(1))

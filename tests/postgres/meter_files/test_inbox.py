@@ -177,6 +177,20 @@ def test_names_that_lead_elsewhere_are_refused(box: Box, name: str):
     assert ask(box.url, "SELECT * FROM ledger.import_job") == []
 
 
+def test_a_held_file_waits_until_it_is_named(box: Box):
+    box.put("held/june.csv", wide(days(1)))
+    assert box.run().ended == []
+    job_id = box.create("held/june.csv", dry_run=True)
+    assert [job.job_id for job in box.run().ended] == [job_id]
+    assert readings(box.url) == [] and box.files() == {"checked": [f"{job_id}_june.csv"]}
+
+
+def test_a_named_file_that_another_run_took_first(box: Box):
+    box.load("june.csv", wide(days(1)))
+    with pytest.raises(Misconfigured, match=r"no file 'june.csv' in the inbox.*job 1 took the last one \(completed\)"):
+        box.create("june.csv")
+
+
 def test_a_file_that_was_changed_after_it_was_accepted_is_not_loaded(box: Box):
     box.put("june.csv", wide(days(1)))
     box.create("june.csv")

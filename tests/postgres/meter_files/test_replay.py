@@ -98,10 +98,11 @@ def test_the_life_of_a_job_on_the_command_line(box: Box, run: Run, tmp_path: Pat
     path = tmp_path / "june.csv"
     path.write_text(wide(days(1)))
     options = ("--priority", "high", "--tags", "supplier-x", "--notes", "from the portal", "--max-retries", "1")
-    code, out = run("jobs", "create", str(path), *options, "--json")
+    code, out = run("jobs", "create", str(path), *options, "--metadata", "source=portal", "--json")
     job = json.loads(out)
     assert (code, job["status"], job["priority"], job["tags"]) == (0, "queued", "high", ["supplier-x"])
     assert (job["notes"], job["max_retries"], job["progress_percent"]) == ("from the portal", 1, 0)
+    assert job["metadata"] == {"source": "portal"}
     assert run("jobs", "run") == (0, run_output(box))
     code, out = run("jobs", "show", job["batch_id"], "--json")
     assert json.loads(out)["progress_percent"] == 100
@@ -152,6 +153,8 @@ def test_options_that_cannot_be_are_refused(box: Box, run: Run):
     for arguments, said in (
         (("create", "none.csv"), "there is no file 'none.csv' in the inbox"),
         (("create", "june.csv", "--type", "weekly"), "'weekly' is no import type"),
+        (("create", "june.csv", "--metadata", "replays=1"), "the metadata 'replays' is ours"),
+        (("create", "june.csv", "--metadata", "portal"), "'portal' is no NAME=VALUE"),
         (("show", "7"), "there is no job 7"),
         (("create", "./none.csv"), "there is no file none.csv"),
     ):

@@ -1,6 +1,7 @@
 """The inbox: files arrive in it, and leave it for the folder that tells what became of them.
 
     <inbox>/                      what lies here, or in hh/, hh/<feed>/, daily/, sites/, is taken once it is settled
+    <inbox>/held/                 what lies here waits until somebody names it, such as for a dry run
     <inbox>/accepted/             files that are jobs: waiting, at work, or about to be retried
     <inbox>/processed/ failed/    the same afterwards, with a report; checked/ after a dry run; duplicates/: known bytes
 
@@ -34,6 +35,7 @@ OpenFile = Callable[[], BinaryIO]
 
 ACCEPTED: Final = "accepted"
 OUTCOMES: Final = {"completed": "processed", "failed": "failed", "cancelled": "failed"}
+HELD: Final = "held"
 TAKE_FROM: Final = ("failed", "checked", "processed")
 """Our folders whose files may be named for another import."""
 
@@ -65,6 +67,10 @@ class Found:
         return PurePosixPath(self.path).name
 
 
+class NoSuchFile(Misconfigured):
+    """There is no file of this name in the inbox."""
+
+
 class Inbox:
     """The folders of the inbox on a file system of fsspec's."""
 
@@ -87,17 +93,19 @@ class Inbox:
         """A file of the inbox that somebody names: `x.csv`, `daily/x.csv`, or one that was imported, `failed/12_x.csv`.
 
         Raises:
-            Misconfigured: the name leads elsewhere, or there is no such file, or it is being written.
+            Misconfigured: the name leads elsewhere, or it is being written.
+            NoSuchFile: there is none.
         """
         parts = name.split("/")
         if not all(GOOD_NAME.fullmatch(part) and part not in (".", "..") for part in parts) or len(parts) > 3:
             raise Misconfigured(f"{name!r} is no name in the inbox: use one such as readings.csv or daily/readings.csv")
-        if len(parts) > 1 and parts[0] not in (*jobs.IMPORT_TYPES, *TAKE_FROM):
-            raise Misconfigured(f"{parts[0]!r} is no folder to take files from: use {', '.join(jobs.IMPORT_TYPES)}")
+        if len(parts) > 1 and parts[0] not in (*jobs.IMPORT_TYPES, HELD, *TAKE_FROM):
+            folders = ", ".join((*jobs.IMPORT_TYPES, HELD))
+            raise Misconfigured(f"{parts[0]!r} is no folder to take files from: use {folders}")
         self._fs.invalidate_cache()
         found = {file.name: file for file in self._files("/".join(parts[:-1]), every=True)}.get(parts[-1])
         if found is None:
-            raise Misconfigured(f"there is no file {name!r} in the inbox {self._root}: check the name and its folder")
+            raise NoSuchFile(f"there is no file {name!r} in the inbox {self._root}: check the name and its folder")
         if BEING_WRITTEN.search(found.name) or (parts[0] not in TAKE_FROM and not self._is_settled(found)):
             seconds = settings.INBOX_SETTLE_SECONDS.get()
             raise Misconfigured(f"{name!r} is being written: wait until nobody has written to it for {seconds} s")

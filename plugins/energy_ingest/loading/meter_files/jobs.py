@@ -34,8 +34,9 @@ class NotOurs(Exception):
 class Order:
     """What somebody asks for with a file.
 
-    `default_site` is a site's number or name; `create_meters` and `mpan_check` are as configured unless given;
-    `replays` is the job whose quarantined rows the file holds, `entries` are their numbers.
+    `metadata` are facts that are kept with the job; `default_site` is a site's number or name; `create_meters` and
+    `mpan_check` are as configured unless given; `replays` is the job whose quarantined rows the file holds, `entries`
+    are their numbers.
     """
 
     import_type: ImportType = "hh"
@@ -46,6 +47,7 @@ class Order:
     max_retries: int = 3
     notes: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     default_site: str | None = None
     create_meters: bool | None = None
     mpan_check: str | None = None
@@ -72,7 +74,13 @@ class Order:
                 )
         if not 0 <= self.max_retries <= MOST_RETRIES:
             raise Misconfigured(f"{self.max_retries} retries: use 0 to {MOST_RETRIES}")
+        if taken := sorted(OUR_METADATA & set(self.metadata)):
+            raise Misconfigured(f"the metadata {taken[0]!r} is ours: give it another name")
         return self
+
+
+OUR_METADATA: Final = frozenset({"create_meters", "mpan_check", "replays", "asked_by", "entries"})
+"""What `enqueue` keeps there itself."""
 
 
 MOST_RETRIES: Final = 100
@@ -143,12 +151,11 @@ class Job:
         """Everything, fit for JSON; MPANs in the names of files, in texts and in the report are masked."""
         plain = {name: value for name, value in asdict(self).items() if name not in ("claims", "heartbeat_at")}
         shown = {name: f"{value}" if isinstance(value, datetime | UUID) else value for name, value in plain.items()}
-        shown |= {
-            name: masked_all(shown[name]) for name in ("file_name", "file_uri", "last_error", "notes", "tags", "report")
-        }
+        shown |= {name: masked_all(shown[name]) for name in MAY_NAME_METERS}
         return {**shown, "progress_percent": round(100 * self.progress, 1)}
 
 
+MAY_NAME_METERS: Final = ("file_name", "file_uri", "last_error", "notes", "tags", "metadata", "report")
 COUNTS: Final = ("inserted", "revised", "unchanged", "quarantined", "duplicate")
 
 
@@ -172,7 +179,7 @@ def enqueue(connection: psycopg.Connection, file: File, order: Order, worker: Wo
     values = {
         **asdict(order),
         **{"file_name": file.name, "sha256": file.sha256, "bytes": file.bytes, "tags": list(order.tags)},
-        "metadata": Jsonb({name: value for name, value in chosen.items() if value is not None}),
+        "metadata": Jsonb({**order.metadata, **{name: value for name, value in chosen.items() if value is not None}}),
         "default_site_id": _site(connection, order.default_site),
         "status": "failed" if error else "queued",
         "error": error or None,
@@ -194,6 +201,13 @@ def same(connection: psycopg.Connection, sha256: str) -> int | None:
     """The import that has these bytes."""
     row = connection.execute(statement("meter_files/same"), [sha256]).fetchone()
     return int(row[0]) if row else None
+
+
+def newest_of(connection: psycopg.Connection, file_name: str) -> Job | None:
+    """The newest job of a file of this name."""
+    query = "SELECT * FROM ledger.import_job WHERE dataset = 'meter_files' AND file_name = %(name)s"
+    found = _jobs(connection, f"{query} ORDER BY job_id DESC LIMIT 1", {"name": file_name})
+    return found[0] if found else None
 
 
 def claim(connection: psycopg.Connection, worker: Worker, only: int | None = None) -> Job | None:

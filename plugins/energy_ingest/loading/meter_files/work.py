@@ -19,7 +19,7 @@ from energy_ingest import settings
 from energy_ingest.errors import IngestError, Misconfigured, Rejected
 from energy_ingest.loading import database
 from energy_ingest.loading.meter_files import jobs, replay, report
-from energy_ingest.loading.meter_files.inbox import Inbox, OpenFile
+from energy_ingest.loading.meter_files.inbox import HELD, Found, Inbox, NoSuchFile, OpenFile
 from energy_ingest.loading.meter_files.jobs import Job, NotOurs, Worker
 from energy_ingest.loading.meter_files.load import TARGETS, Report, end, load_piece, note_nothing, prepare
 from energy_ingest.loading.meter_files.privacy import masked_text
@@ -87,13 +87,24 @@ class Importer:
         with closing(self.connect()) as connection, database.typed_errors():
             if jobs.asked_by(connection, self.worker):
                 return
-            job_id = self.inbox.take(connection, self.inbox.named(name), order, self.worker)
+            job_id = self.inbox.take(connection, self._named(connection, name), order, self.worker)
             if job_id is None:
                 raise Misconfigured(
                     f"{name} is a job already: `energy-ingest jobs list` shows it; force imports it again"
                 )
             self._taken(connection, job_id, summary)
             self.inbox.tidy(connection, report.text)
+
+    def _named(self, connection: psycopg.Connection, name: str) -> Found:
+        """A file of the inbox; that another run took it first is said."""
+        try:
+            return self.inbox.named(name)
+        except NoSuchFile as error:
+            job = jobs.newest_of(connection, name.rpartition("/")[2])
+            if job is None:
+                raise
+            how = f"job {job.job_id} took the last one ({job.status}); in {HELD}/ files wait until they are named"
+            raise Misconfigured(f"{error}; {how}") from None
 
     def _taken(self, connection: psycopg.Connection, job_id: int, summary: Summary) -> None:
         job = jobs.find(connection, job_id)
