@@ -19,6 +19,7 @@ from energy_ingest.errors import Rejected, Retryable
 from energy_ingest.loading import health, ledger
 from energy_ingest.loading.database import connect
 from energy_ingest.loading.days import stretches
+from energy_ingest.loading.executions import Caller, recorded
 from energy_ingest.loading.health import ATTEMPTS, PAUSE, SLACK, WORKING_TIME, Health
 from energy_ingest.sources import Scope
 from tests.postgres.cli.conftest import EnergyIngest, energy_ingest
@@ -67,6 +68,7 @@ def test_missed_publications_count_not_hours(warehouse_url: str, connection: psy
     assert (before.status, before.last_data_date, before.days_behind) == ("healthy", date(2024, 3, 7), 0)
     after = seen(connection, due)
     assert (after.status, after.days_behind, after.missed) == ("unhealthy", 1, 1)
+    assert after.since == due - WORKING_TIME and after.last_good is not None
     assert after.command == f"energy-ingest load --dataset {PRICES} --from 2024-03-08 --to 2024-03-08"
     assert seen(connection, due + timedelta(days=2)).days_behind == 3
 
@@ -192,7 +194,7 @@ def test_the_alert_names_what_is_missed_and_what_is_done():
     (finding,) = health.findings([replace(SICK, action="triggered_catch_up")], {})
     assert finding.title == f"{PRICES} misses 1 window"
     assert finding.extent == "from 2024-03-05; last data 2024-03-05, 1 day behind"
-    assert finding.cause == "done about it: triggered catch up"
+    assert finding.cause == "publications that were not loaded; done about it: triggered catch up"
 
 
 # --- the command ---
@@ -201,12 +203,23 @@ def test_the_alert_names_what_is_missed_and_what_is_done():
 def test_the_command(energy_ingest: EnergyIngest, warehouse_url: str, tmp_path: Path):
     load(warehouse_url, Feed(), tmp_path, days(date(2024, 10, 26), 2))
     shown = energy_ingest("health", "--json")
-    (found,) = (item for item in shown.json if item["dataset"] == PRICES)
     assert shown.code == 1
-    assert found == {
-        **{"dataset": PRICES, "status": "unhealthy", "last_data_date": "2024-10-27", "days_behind": 1},
-        **{"action": "none", "missed": 1, "detail": "1 window missed", "spans": [["2024-10-28", "2024-10-28"]]},
-    }
+    summary = {"status": "unhealthy", "last_data_date": "2024-10-27", "days_behind": 1, "action": "none"}
+    assert shown.json[PRICES] == summary, "these and no other"
+    assert {frozenset(item) for item in shown.json.values()} == {frozenset(summary)}
+    more = energy_ingest("health", "--json", "--verbose").json[PRICES]
+    assert {name: more[name] for name in summary} == summary
+    assert (more["missed"], more["spans"]) == (1, [["2024-10-28", "2024-10-28"]])
     load(warehouse_url, Feed(), tmp_path, days(date(2024, 10, 28)))
     assert "2024-10-28" in energy_ingest("health").out
     assert one(warehouse_url, "SELECT count(*) FROM ledger.healing") == 0
+
+
+def test_the_command_tells_what_the_last_pass_did(energy_ingest: EnergyIngest, warehouse_url: str, tmp_path: Path):
+    load(warehouse_url, Feed(), tmp_path, days(date(2024, 10, 26), 2))
+    with connect(warehouse_url) as connection, recorded(connection, "health", "", Caller()) as execution:
+        execution.details = {"datasets": [replace(SICK, action="gave_up").as_json()]}
+    shown = energy_ingest("health", "--json")
+    assert (shown.code, shown.json[PRICES]["action"]) == (2, "gave_up")
+    load(warehouse_url, Feed(), tmp_path, days(date(2024, 10, 28)))
+    assert energy_ingest("health", "--json").json[PRICES]["action"] == "none", "healthy since"

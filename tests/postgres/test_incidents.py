@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -129,6 +129,22 @@ def test_a_source_that_is_down_silences_what_follows_from_it(office: Office):
     assert office.passes(EFFECT, rules=["source_down"]) == ["[energy ok] resolved: elexon does not answer"]
     assert office.passes(EFFECT, after=COOL_DOWN - SECOND) == [], "it takes a while until everything is loaded again"
     assert office.passes(EFFECT, after=SECOND) == ["[energy warning] late"]
+
+
+def test_what_is_found_together_is_one_message(office: Office):
+    names = [f"dataset_{n:02}" for n in range(12)]
+    late = [Finding("freshness", name, "warning", f"{name} misses 3 windows", windows=3) for name in names]
+    late[3] = replace(late[3], severity="critical")
+    assert office.passes(*late) == ["[energy critical] freshness: 36 windows of 12 datasets"]
+    told = office.read[-1][1]
+    assert (told.command, len(told.facts)) == ("energy-ingest alerts list", 11)
+    assert told.facts[0][0] == "dataset_00" and "dataset_00 misses 3 windows" in told.facts[0][1]
+    assert told.facts[-1] == ("More", "2: energy-ingest alerts list")
+    assert told.incidents == tuple(finding.fingerprint for finding in late)
+    assert office.passes(*late) == []
+    assert office.passes(late[0], rules=["freshness"]) == ["[energy ok] resolved: freshness: 33 windows of 11 datasets"]
+    assert office.passes(rules=["freshness"]) == ["[energy ok] resolved: dataset_00 misses 3 windows"]
+    assert one(office.url, "SELECT count(*) FROM ledger.incident WHERE resolved_at IS NULL") == 0
 
 
 def see(_, url: str, number: int) -> None:

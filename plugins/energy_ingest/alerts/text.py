@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any, Final
 
-from energy_ingest.alerts.finding import Finding
+from energy_ingest.alerts.finding import SEVERITIES, Finding, fingerprint
 from energy_ingest.alerts.lifecycle import Kind
 from energy_ingest.alerts.redact import redact
 
@@ -22,6 +23,14 @@ _WORDS: Final[dict[Kind, str]] = {
 }
 _COLOURS: Final = {"critical": "danger", "warning": "warning"}
 """Slack's names: red and yellow. What is over is `good`, green."""
+MOST: Final = 10
+"""Incidents that a message of several has lines for."""
+_SUBJECTS: Final = {
+    **dict.fromkeys(("freshness", "slow"), "dataset"),
+    **dict.fromkeys(("failure_rate", "queue_depth", "source_down"), "upstream"),
+    **{"run_failed": "DAG", "channel_failed": "channel"},
+}
+"""What the incidents of a rule are about."""
 _HEX: Final = {"danger": "#a30200", "warning": "#daa038", "good": "#2eb886"}
 
 
@@ -38,6 +47,8 @@ class Message:
     facts: tuple[tuple[str, str], ...] = ()
     command: str = ""
     log_url: str = ""
+    incidents: tuple[str, ...] = ()
+    """Fingerprints of those that it tells of: usually the one, several where they were found together."""
 
     @property
     def headline(self) -> str:
@@ -51,14 +62,22 @@ class Message:
         return "good" if self.kind in ("resolved", "test") else _COLOURS[self.severity]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: what the webhook gets, and what is kept."""
+        """Plain values: what the webhook gets."""
         return {**asdict(self), "headline": self.headline, "facts": dict(self.facts)}
 
+    def kept(self) -> dict[str, Any]:
+        """Plain values that keep the order of the facts: PostgreSQL's jsonb has its own for names."""
+        return {**asdict(self), "facts": [list(fact) for fact in self.facts]}
+
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Message:
-        """What `as_json` wrote."""
-        fields = {name: value for name, value in values.items() if name != "headline"}
-        return cls(**{**fields, "facts": tuple(fields["facts"].items())})
+    def from_kept(cls, values: dict[str, Any]) -> Message:
+        """What `kept` gave; rows of former versions have facts by name, and a headline."""
+        facts = values["facts"].items() if isinstance(values["facts"], dict) else values["facts"]
+        lists = {
+            "facts": tuple((label, said) for label, said in facts),
+            "incidents": tuple(values.get("incidents", ())),
+        }
+        return cls(**{**{name: value for name, value in values.items() if name != "headline"}, **lists})
 
 
 def message(kind: Kind, finding: Finding, opened_at: datetime, now: datetime, occurrences: int = 1) -> Message:
@@ -83,7 +102,40 @@ def message(kind: Kind, finding: Finding, opened_at: datetime, now: datetime, oc
         facts=tuple((label, cut(redact(text))) for label, text in facts.items() if text),
         command=redact(finding.command) if kind != "resolved" else "",
         log_url=redact(finding.log_url),
+        incidents=(finding.fingerprint,),
     )
+
+
+def grouped(messages: Sequence[tuple[Message, int]]) -> Message:
+    """One message in place of several of the same kind and rule that are due at once; the numbers are their windows.
+
+    Each incident has a line of its own, and mutes and ends for itself.
+    """
+    first, windows = messages[0][0], sum(number for _, number in messages)
+    members = sorted((message for message, _ in messages), key=lambda message: message.subject)
+    what = counted(len(members), _SUBJECTS.get(first.rule, "incident"))
+    lines = [(message.subject, cut("; ".join(_line(message)), LONGEST)) for message in members[:MOST]]
+    more = [("More", f"{len(members) - MOST:,}: energy-ingest alerts list")] if len(members) > MOST else []
+    return Message(
+        kind=first.kind,
+        severity=max((message.severity for message in members), key=SEVERITIES.index),
+        fingerprint=fingerprint(first.rule, "\n".join(message.subject for message in members)),
+        rule=first.rule,
+        subject=", ".join(message.subject for message in members),
+        title=f"{first.rule.replace('_', ' ')}: " + (f"{counted(windows, 'window')} of {what}" if windows else what),
+        facts=(*lines, *more),
+        command="energy-ingest alerts list" if first.kind != "resolved" else "",
+        log_url=first.log_url,
+        incidents=tuple(message.fingerprint for message in members),
+    )
+
+
+def _line(message: Message) -> Iterator[str]:
+    yield message.title
+    yield from (f"{label.lower()} {text}" for label, text in message.facts)
+    if message.command:
+        yield message.command
+    yield f"incident {message.fingerprint}"
 
 
 def plain(message: Message) -> str:
@@ -138,6 +190,11 @@ def duration(span: timedelta) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as `1 window` or `1,200 windows`."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def cut(text: str, longest: int = LONGEST) -> str:
     """At most that many characters."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
@@ -146,6 +203,9 @@ def cut(text: str, longest: int = LONGEST) -> str:
 def _footer(message: Message) -> list[str]:
     if message.kind == "test":
         return ["Nothing is wrong: this shows that alerts arrive."]
+    if len(message.incidents) > 1:
+        mute = ["mute one: energy-ingest alerts mute FINGERPRINT"] if message.kind != "resolved" else []
+        return [f"{len(message.incidents)} incidents ({message.rule})", *mute]
     name = f"incident {message.fingerprint} ({message.rule}: {message.subject})"
     return [name] if message.kind == "resolved" else [name, f"mute: energy-ingest alerts mute {message.fingerprint}"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from energy_ingest import settings
 from energy_ingest.alerts.finding import Finding, fingerprint
@@ -70,11 +70,19 @@ class Group:
     retries: int = 0
     rows: int = 0
     waiting: int = 0
+    failing_since: datetime | None = field(default=None, compare=False)
+    waiting_since: datetime | None = field(default=None, compare=False)
+    last_good: datetime | None = field(default=None, compare=False)
 
     @property
     def failure_rate(self) -> float:
         """Share of what was tried whose last attempt failed."""
         return self.failed / (self.completed + self.failed or 1)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        values = {**asdict(self), "failure_rate": self.failure_rate}
+        return {name: v.isoformat() if isinstance(v, datetime) else v for name, v in values.items()}
 
 
 @dataclass(frozen=True)
@@ -187,9 +195,10 @@ def _stuck(stuck: Sequence[Stuck], limits: Limits) -> Iterator[Finding]:
             severity="warning",
             title=f"{len(stuck):,} job(s) stuck in processing state",
             extent="; ".join(f"{item.name} (job {item.job_id})" for item in stuck),
-            cause=f"no progress for {minutes} minutes; {len(stuck) - alive:,} died, {alive:,} still have a session",
+            cause=f"no progress for {minutes} minutes; {len(stuck) - alive:,} died, {alive:,} still have a session;"
+            " what died is tried again, once, and what is alive is left alone",
             since=min(item.since for item in stuck),
-            command="energy-ingest monitor --handle-stuck: what died is failed and tried again, once",
+            command="energy-ingest monitor --handle-stuck",
             windows=len(stuck),
         )
 
@@ -206,6 +215,8 @@ def _group(group: Group, limits: Limits) -> Iterator[Finding]:
             title=f"{'High' if critical else 'Elevated'} failure rate of {group.name}: {rate:.1%} in last 24h",
             extent=f"{group.failed:,} of {tried:,} windows and files",
             cause="look at the first errors: the source, its format, our configuration, or the workers",
+            since=group.failing_since,
+            last_good=group.last_good,
             command="energy-ingest gaps",
             inhibited_by=because,
         )
@@ -216,6 +227,8 @@ def _group(group: Group, limits: Limits) -> Iterator[Finding]:
             severity="warning",
             title=f"Queue backlog of {group.name}: {group.waiting:,} jobs waiting",
             cause="the scheduler or its workers do not run, are too few, or the DAG is paused",
+            since=group.waiting_since,
+            last_good=group.last_good,
             command="energy-ingest doctor",
             inhibited_by=because,
         )
@@ -246,5 +259,7 @@ def _disk(disk: Disk | None) -> Iterator[Finding]:
             subject=disk.path,
             severity="critical" if disk.used >= DISK_CRITICAL else "warning",
             title=f"the archive's disk is {disk.used:.0%} full{left}",
-            command="energy-ingest cleanup --dry-run, a shorter ENERGY_ARCHIVE_DAYS, or an archive elsewhere",
+            extent=disk.path,
+            cause="it grows: clean up, set a shorter ENERGY_ARCHIVE_DAYS, or keep the archive elsewhere",
+            command="energy-ingest cleanup --dry-run",
         )

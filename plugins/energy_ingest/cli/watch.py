@@ -31,7 +31,9 @@ def monitor(
         bool, typer.Option("--handle-stuck", help="Fail what died, or queue it again, once; people are told before.")
     ] = False,
     send_alerts: Annotated[bool, typer.Option("--send-alerts", help="Tell people, as the DAG does.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Also what each finding says.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Also each upstream, each dataset's durations, and what findings say.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure how loading does: stuck jobs, failure and retry rates, queues, durations, disk.
@@ -58,20 +60,26 @@ def monitor(
     raise typer.Exit(LEVELS[report.status])
 
 
-def health(as_json: Json = False) -> None:
+def health(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --json also what is missed, and since when.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show each dataset's health: the last date with data, publications missed, and the command that loads them.
 
-    Nothing is changed: the DAG platform_health heals. Exit code 1: unhealthy or unknown; 2: it cannot be told.
+    Nothing is changed: the DAG platform_health heals, and `action` is what it did last. Exit code 1: unhealthy or
+    unknown; 2: it cannot be told, or healing gave up.
     """
     from energy_ingest.loading import health as examination
 
     with options.warehouse() as connection:
-        found = examination.examine(connection, utc_now())
+        found = examination.with_actions(connection, examination.examine(connection, utc_now()))
     if as_json:
-        output.show_json([item.as_json() for item in found])
+        output.show_json({item.dataset: item.as_json() if verbose else item.summary for item in found})
     else:
-        header = ("dataset", "status", "last data", "days behind", "missed", "")
-        rows = [(i.dataset, i.status, i.last_data_date, i.days_behind, i.missed, i.detail) for i in found]
+        header = ("dataset", "status", "last data", "days behind", "missed", "action", "")
+        rows = [(i.dataset, i.status, i.last_data_date, i.days_behind, i.missed, i.action, i.detail) for i in found]
         output.show_table(header, rows)
         for item in found:
             if item.spans:
@@ -153,6 +161,8 @@ def _show(report: Report, verbose: bool) -> None:
         ("figure", "value", "target"),
         [(kpi.name, str(kpi), kpi.aim) for kpi in thresholds.kpis(report.figures)],
     )
+    if verbose:
+        _show_figures(report)
     for finding in report.findings:
         typer.echo(f"{finding.severity}: {finding.title}")
         if verbose:
@@ -160,6 +170,17 @@ def _show(report: Report, verbose: bool) -> None:
                 typer.echo(f"    {text}")
     for job_id, status in report.handled:
         typer.echo(f"job {job_id}: {status}")
+
+
+def _show_figures(report: Report) -> None:
+    figures = report.figures
+    rows = [(g.name, g.completed, g.failed, f"{g.failure_rate:.1%}", g.retries, g.waiting) for g in figures.groups]
+    output.show_table(("upstream, 24 h", "completed", "failed", "failure rate", "retries", "waiting"), rows)
+    durations = [(p.dataset, p.recent, p.recent_count, p.usual, p.usual_count) for p in figures.paces]
+    output.show_table(("seconds each", "24 h", "attempts", "week before", "attempts"), durations)
+    if figures.disk:
+        left = f"full in {figures.disk.days_left:,.0f} days" if figures.disk.days_left is not None else "not growing"
+        typer.echo(f"archive {figures.disk.path}: {figures.disk.used:.0%} of its disk, {left}")
 
 
 def _plain(value: Any) -> Any:

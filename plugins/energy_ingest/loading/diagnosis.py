@@ -10,6 +10,7 @@ import psycopg
 
 from energy_ingest import catalog
 from energy_ingest.alerts.finding import Finding, fingerprint
+from energy_ingest.alerts.text import counted
 from energy_ingest.alerts.thresholds import SOURCE_DOWN
 from energy_ingest.catalog import Upstream
 from energy_ingest.loading import database, quality
@@ -26,6 +27,16 @@ _CAUSES: Final = {
     "Rejected": "the answer: its form or content",
     "Misconfigured": "our configuration",
 }
+_COMMANDS: Final = {
+    "platform_cleanup": "energy-ingest cleanup",
+    "platform_health": "energy-ingest health",
+    "platform_migrate": "energy-ingest migrate",
+    "platform_monitor": "energy-ingest monitor",
+    "data_quality": "energy-ingest quality run",
+    "meter_aggregates": "energy-ingest aggregate",
+    "meter_files": "energy-ingest jobs list",
+}
+"""What does the same without Airflow, or shows what is wrong; where no window is at stake."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ def _run_failed(connection: psycopg.Connection, run: Run) -> Finding:
         cause=_cause(worst, run),
         since=min((item.since for item in found), default=None),
         last_good=_last_good(connection, run.dag_id),
-        command=worst.command if worst else f"airflow tasks clear {run.dag_id}, after reading the log",
+        command=worst.command if worst else _COMMANDS.get(run.dag_id, "energy-ingest doctor"),
         log_url=run.log_url,
         windows=windows,
         inhibited_by=fingerprint(SOURCE_DOWN, dataset.source.name) if dataset else None,
@@ -164,11 +175,6 @@ def _last_good(connection: psycopg.Connection, dag_id: str) -> datetime | None:
     query = "SELECT max(completed_at) FROM ledger.import_job WHERE dag_id = %s AND status = 'completed'"
     row = connection.execute(query, [dag_id]).fetchone()
     return row[0] if row else None
-
-
-def counted(number: int, noun: str) -> str:
-    """Such as `1 window` or `1,200 windows`."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def over(connection: psycopg.Connection, now: datetime) -> list[str]:

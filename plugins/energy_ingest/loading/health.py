@@ -14,12 +14,12 @@ import psycopg
 
 from energy_ingest import catalog, settings
 from energy_ingest.alerts.finding import Finding, fingerprint
+from energy_ingest.alerts.text import counted
 from energy_ingest.alerts.thresholds import SOURCE_DOWN
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError
 from energy_ingest.loading import database, days, diagnosis
 from energy_ingest.loading.coverage import ever_tried, load_command
-from energy_ingest.loading.diagnosis import counted
 from energy_ingest.sql import statement
 from energy_ingest.windows import Window
 
@@ -45,7 +45,8 @@ class Health:
 
     `last_data_date` is the newest label with a complete window: an empty one does not count, and loading the past does
     not move it. `days_behind` counts the dates after it whose publication was missed, `missed` all windows that should
-    be there and are not, wherever they lie; `spans` are their dates, oldest first.
+    be there and are not, wherever they lie; `spans` are their dates, oldest first. `since` is when the first of them
+    was due, `last_good` when the newest data were loaded.
     """
 
     dataset: str
@@ -56,12 +57,21 @@ class Health:
     missed: int = 0
     detail: str = ""
     spans: tuple[Span, ...] = ()
+    since: datetime | None = None
+    last_good: datetime | None = None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Status, last date with data, days behind, and what was done about it; plain values for JSON."""
+        last = f"{self.last_data_date}" if self.last_data_date else None
+        summary = {"status": self.status, "last_data_date": last, "days_behind": self.days_behind}
+        return {**summary, "action": self.action}
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        last = f"{self.last_data_date}" if self.last_data_date else None
+        """All that is known; plain values for JSON."""
+        instants = {name: at.isoformat() if (at := getattr(self, name)) else None for name in ("since", "last_good")}
         spans = [[f"{first}", f"{last}"] for first, last in self.spans]
-        return {**asdict(self), "last_data_date": last, "spans": spans}
+        return {**asdict(self), **self.summary, **instants, "spans": spans}
 
     @property
     def command(self) -> str:
@@ -85,7 +95,7 @@ def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) ->
         if not tried:
             return None if dataset.on_request else Health(dataset.name, "unknown", detail="nothing was ever loaded")
         gaps = [gap.window for _, gap in days.gaps(connection, dataset, now)]
-        last = _last_data_date(connection, dataset, [scope.name for scope in scopes])
+        last, last_good = _last_data(connection, dataset, [scope.name for scope in scopes])
     except IngestError as error:
         return Health(dataset.name, "error", detail=str(error))
     missed = [window for window in gaps if is_missed(dataset, window, now)]
@@ -98,13 +108,18 @@ def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) ->
         missed=len(missed),
         detail=f"{counted(len(missed), 'window')} missed" if missed else "",
         spans=tuple(days.stretches({window.label for window in missed}, settings.DUE_LIMIT.get_int())),
+        since=min((_due(dataset, window) for window in missed), default=None),
+        last_good=last_good,
     )
 
 
 def is_missed(dataset: Dataset, window: Window, now: datetime) -> bool:
     """Whether a window that is not there should be: it was published, and its run had time to load it."""
-    due = max(dataset.publication.deadline(window), dataset.calendar.scheduled_at(window))
-    return due + WORKING_TIME <= now
+    return _due(dataset, window) + WORKING_TIME <= now
+
+
+def _due(dataset: Dataset, window: Window) -> datetime:
+    return max(dataset.publication.deadline(window), dataset.calendar.scheduled_at(window))
 
 
 def heal(connection: psycopg.Connection, found: Health, at_work: bool, now: datetime) -> Health:
@@ -143,18 +158,18 @@ def runs(found: Iterable[Health], now: datetime) -> list[dict[str, Any]]:
     ]
 
 
-def findings(found: Iterable[Health], before: Mapping[str, int]) -> Iterator[Finding]:
-    """What people are to know; `before` is what each dataset missed at the pass before.
+def findings(found: Iterable[Health], before: Mapping[str, int], log_url: str = "") -> Iterator[Finding]:
+    """What people are to know; `before` is what each dataset missed at the pass before, `log_url` of whoever looked.
 
     While runs are at work and there is less to do than before, catch-up goes on as it should.
     """
     for health in found:
         going_on = health.action == "catch_up_running" and health.missed < before.get(health.dataset, health.missed + 1)
         if health.status == "unhealthy" and not going_on:
-            yield _finding(health)
+            yield _finding(health, log_url)
 
 
-def _finding(health: Health) -> Finding:
+def _finding(health: Health, log_url: str) -> Finding:
     first, last = health.spans[0][0], health.spans[-1][1]
     return Finding(
         rule=FRESHNESS,
@@ -164,8 +179,11 @@ def _finding(health: Health) -> Finding:
         extent=f"from {first}"
         + (f" to {last}" if last > first else "")
         + f"; last data {health.last_data_date or 'none'}, {counted(health.days_behind or 0, 'day')} behind",
-        cause=f"done about it: {health.action.replace('_', ' ')}",
+        cause=f"publications that were not loaded; done about it: {health.action.replace('_', ' ')}",
+        since=health.since,
+        last_good=health.last_good,
         command=health.command,
+        log_url=log_url,
         windows=health.missed,
         inhibited_by=fingerprint(SOURCE_DOWN, catalog.get(health.dataset).source.name),
     )
@@ -173,13 +191,26 @@ def _finding(health: Health) -> Finding:
 
 def missed_before(connection: psycopg.Connection) -> dict[str, int]:
     """What each dataset missed at the last pass."""
+    return {name: item["missed"] for name, item in _last_pass(connection).items()}
+
+
+def with_actions(connection: psycopg.Connection, found: Iterable[Health]) -> list[Health]:
+    """The same, with what the last pass of platform_health did about those that are unhealthy still."""
+    actions = {name: item["action"] for name, item in _last_pass(connection).items()}
+    return [
+        replace(health, action=actions.get(health.dataset, "none")) if health.status == "unhealthy" else health
+        for health in found
+    ]
+
+
+def _last_pass(connection: psycopg.Connection) -> dict[str, dict[str, Any]]:
     query = (
         "SELECT details FROM ledger.execution WHERE kind = 'health' AND status = 'completed'"
         " ORDER BY started_at DESC LIMIT 1"
     )
     with database.typed_errors():
         row = connection.execute(query).fetchone()
-    return {item["dataset"]: item["missed"] for item in row[0]["datasets"]} if row else {}
+    return {item["dataset"]: item for item in row[0]["datasets"]} if row else {}
 
 
 def status(found: Sequence[Health]) -> Literal["healthy", "degraded", "critical"]:
@@ -189,8 +220,13 @@ def status(found: Sequence[Health]) -> Literal["healthy", "degraded", "critical"
     return "degraded" if any(health.status != "healthy" for health in found) else "healthy"
 
 
-def _last_data_date(connection: psycopg.Connection, dataset: Dataset, scopes: Sequence[str]) -> date | None:
-    query = "SELECT max(label) FROM ledger.window WHERE dataset = %s AND scope = ANY(%s) AND state = 'complete'"
+def _last_data(
+    connection: psycopg.Connection, dataset: Dataset, scopes: Sequence[str]
+) -> tuple[date | None, datetime | None]:
+    query = (
+        "SELECT label, max(completed_at) FROM ledger.window WHERE dataset = %s AND scope = ANY(%s)"
+        " AND state = 'complete' GROUP BY label ORDER BY label DESC LIMIT 1"
+    )
     with database.typed_errors():
         row = connection.execute(query, [dataset.name, list(scopes)]).fetchone()
-    return row[0] if row else None
+    return (row[0], row[1]) if row else (None, None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -190,7 +191,23 @@ def _dumps(finding: dict[str, Any]) -> str:
     return json.dumps({name: _storable(value) if isinstance(value, str) else value for name, value in finding.items()})
 
 
-def _tell(connection: psycopg.Connection, channels: Channels, now: datetime) -> Iterable[Message]:
+def _tell(connection: psycopg.Connection, channels: Channels, now: datetime) -> Iterator[Message]:
+    """Queue what is to be told now: one message for all incidents of a kind and rule that are due together."""
+    due: dict[tuple[Any, ...], list[tuple[int, Message, int]]] = defaultdict(list)
+    for incident_id, message, finding in _due(connection, now):
+        ways = tuple(_ways(finding, message.kind, channels))
+        due[message.kind, message.rule, ways].append((incident_id, message, finding.windows))
+    for (_, _, ways), told in due.items():
+        ids, message = [incident_id for incident_id, _, _ in told], told[0][1]
+        if len(told) > 1:
+            message = text.grouped([(message, windows) for _, message, windows in told])
+        log.info("%s", message.headline)
+        _queue(connection, message, ways, now, ids[0] if len(ids) == 1 else None)
+        yield message
+
+
+def _due(connection: psycopg.Connection, now: datetime) -> Iterator[tuple[int, Message, Finding]]:
+    """What people are to be told now, noted as told."""
     cursor = connection.execute(statement("alerts/open"), {"now": now, "cool_down": lifecycle.COOL_DOWN})
     for incident_id, occurrences, values, inhibited, *known in cursor.fetchall():
         incident, finding = Incident(*known), Finding.from_json(values)
@@ -201,10 +218,8 @@ def _tell(connection: psycopg.Connection, channels: Channels, now: datetime) -> 
         query = "UPDATE ledger.incident SET told = %s, told_at = %s WHERE incident_id = %s"
         connection.execute(query, [told, now, incident_id])
         finding = replace(finding, severity=incident.severity)
-        message = text.message(kind, finding, incident.opened_at, incident.resolved_at or now, occurrences)
-        log.info("%s", message.headline)
-        _queue(connection, message, _ways(finding, kind, channels), now, incident_id)
-        yield message
+        ended = incident.resolved_at or now
+        yield incident_id, text.message(kind, finding, incident.opened_at, ended, occurrences), finding
 
 
 def _ways(finding: Finding, kind: lifecycle.Kind, channels: Channels) -> list[str]:
@@ -226,7 +241,7 @@ def _queue(
         " VALUES (%s, %s, %s, %s, %s, %s)"
     )
     for channel in channels:
-        connection.execute(query, [incident_id, message.kind, channel, Jsonb(message.as_json()), now, now])
+        connection.execute(query, [incident_id, message.kind, channel, Jsonb(message.kept()), now, now])
 
 
 def _next_due(connection: psycopg.Connection, channels: Iterable[str], now: datetime) -> _Delivery | None:
@@ -242,7 +257,7 @@ def _next_due(connection: psycopg.Connection, channels: Iterable[str], now: date
     if row is None:
         return None
     delivery_id, incident_id, channel, attempts, message = row
-    return _Delivery(delivery_id, incident_id, channel, attempts, Message.from_json(message))
+    return _Delivery(delivery_id, incident_id, channel, attempts, Message.from_kept(message))
 
 
 def _failed(connection: psycopg.Connection, delivery: _Delivery, error: str, now: datetime) -> bool:
@@ -271,7 +286,8 @@ def _channel_failed(channel: str, error: str) -> Finding:
         subject=channel,
         severity="critical",
         title=f"alerts do not arrive by {channel}",
-        extent="they are on record in ledger.alert_delivery, and go through the other channels",
+        extent="they are on record in ledger.alert_delivery, and go through the other channels until its connection is"
+        " corrected",
         cause=error,
-        command="energy-ingest doctor, correct the connection, then energy-ingest alerts test",
+        command="energy-ingest alerts test",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +47,9 @@ class Report:
             "measured_at": self.measured_at.isoformat(),
             "findings": [finding.as_json() for finding in self.findings],
             "kpis": [{**asdict(kpi), "is_met": kpi.is_met} for kpi in kpis],
+            "upstreams": [group.as_json() for group in self.figures.groups],
+            "durations": [asdict(pace) for pace in self.figures.paces],
+            "disk": asdict(self.figures.disk) if self.figures.disk else None,
             "stuck": [{**asdict(item), "since": item.since.isoformat()} for item in self.figures.stuck],
             "handled": [{"job_id": job_id, "status": status} for job_id, status in self.handled],
         }
@@ -62,11 +65,12 @@ def examine(connection: psycopg.Connection, now: datetime) -> Report:
     return Report(now, figures, [*down, *thresholds.findings(figures, limits)])
 
 
-def tell(connection: psycopg.Connection, report: Report, channels: Channels) -> None:
-    """Note the findings as incidents, close what is over, and queue the messages."""
+def tell(connection: psycopg.Connection, report: Report, channels: Channels, log_url: str = "") -> None:
+    """Note the findings as incidents, close what is over, and queue the messages; `log_url` is whoever looked."""
     now = report.measured_at
     over = diagnosis.over(connection, now)
-    incidents.report(connection, report.findings, channels, now, rules=thresholds.RULES, over=over, occurred=False)
+    found = [replace(finding, log_url=finding.log_url or log_url) for finding in report.findings]
+    incidents.report(connection, found, channels, now, rules=thresholds.RULES, over=over, occurred=False)
     query = (
         "UPDATE ledger.import_job SET alert_sent = true, alert_sent_at = %s WHERE job_id = ANY(%s) AND NOT alert_sent"
     )
@@ -116,12 +120,28 @@ def _measure(connection: psycopg.Connection, limits: Limits, now: datetime) -> F
 
 def _groups(rows: Sequence[tuple[Any, ...]]) -> list[Group]:
     """Datasets by upstream: a source's trouble is one, however many datasets come from it."""
-    counts: dict[str, list[int]] = defaultdict(lambda: [0] * (len(fields(Group)) - 1))
-    for dataset, *numbers in rows:
+    groups: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for dataset, *values in rows:
         known = catalog.DATASETS.get(dataset)
-        name = known.source.name if known else dataset
-        counts[name] = [a + b for a, b in zip(counts[name], numbers, strict=True)]
-    return [Group(name, *numbers) for name, numbers in sorted(counts.items())]
+        groups[known.source.name if known else dataset].append(tuple(values))
+    return [_group(name, members) for name, members in sorted(groups.items())]
+
+
+def _group(name: str, members: Sequence[tuple[Any, ...]]) -> Group:
+    *counts, failing, queued, good = zip(*members, strict=True)
+    completed, failed, attempts, retries, rows, waiting = map(sum, counts)
+    return Group(
+        name,
+        completed,
+        failed,
+        attempts,
+        retries,
+        rows,
+        waiting,
+        failing_since=min(filter(None, failing), default=None),
+        waiting_since=min(filter(None, queued), default=None),
+        last_good=max(filter(None, good), default=None),
+    )
 
 
 def _disk(connection: psycopg.Connection, now: datetime) -> Disk | None:

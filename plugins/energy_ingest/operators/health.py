@@ -46,7 +46,7 @@ class HealthOperator(BaseOperator):
                 health.heal(connection, item, runs.at_work(ti, item.dataset) > 0, now)
                 for item in health.examine(connection, now)
             ]
-            wrong = list(health.findings(found, before))
+            wrong = list(health.findings(found, before, runs.log_url_of(context)))
             incidents.report(connection, wrong, ways, now, rules=[health.FRESHNESS], occurred=False)
             incidents.deliver(connection, ways, now)
             execution.details = {"datasets": [item.as_json() for item in found]}

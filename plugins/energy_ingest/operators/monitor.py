@@ -45,7 +45,7 @@ class MonitorOperator(BaseOperator):
         ):
             ways = channels.channels()
             report = monitor.examine(connection, now)
-            monitor.tell(connection, report, ways)
+            monitor.tell(connection, report, ways, runs.log_url_of(context))
             incidents.canary(connection, ways, now)
             sent = incidents.deliver(connection, ways, now)
             report = replace(report, handled=monitor.handle_stuck(connection, report))

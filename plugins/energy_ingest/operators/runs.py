@@ -47,6 +47,11 @@ def caller_of(context: Mapping[str, Any]) -> Caller:
     return Caller(ti.dag_id, context["dag_run"].run_id, ti.try_number)
 
 
+def log_url_of(context: Mapping[str, Any]) -> str:
+    """Where the log of the task is to be read."""
+    return str(getattr(context["ti"], "log_url", "") or "")
+
+
 def windows_of(
     dataset: Dataset, context: Mapping[str, Any], look_back: timedelta = timedelta(0)
 ) -> tuple[list[Window], bool]:

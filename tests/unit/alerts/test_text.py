@@ -95,8 +95,22 @@ def test_long_texts_are_cut_to_what_slack_takes():
     assert len(attachment["text"]) < 8000 and len(said.headline) < 200
 
 
+def test_several_of_a_kind_in_one_message_are_a_line_each():
+    both = text.grouped([(message(subject=name), 2) for name in ("elexon_b1610", "elexon_bod")])
+    assert text.plain(both).splitlines()[0] == "[energy critical] run failed: 4 windows of 2 DAGs"
+    assert [label for label, _ in both.facts] == ["elexon_b1610", "elexon_bod"]
+    for form in (text.plain(both), text.html(both), text.slack(both)["attachments"][0]["text"]):
+        assert form.count("energy-ingest load --dataset elexon_b1610") == 2
+    assert Message.from_kept(json.loads(json.dumps(both.kept()))) == both
+    assert "mute one: energy-ingest alerts mute FINGERPRINT" in text.plain(both)
+    assert "mute" not in text.plain(text.grouped([(message("resolved"), 2)] * 2))
+
+
 def test_a_message_survives_being_kept():
-    assert Message.from_json(json.loads(json.dumps(message().as_json()))) == message()
+    assert Message.from_kept(json.loads(json.dumps(message().kept()))) == message()
+    former = {**message().as_json()}
+    del former["incidents"]
+    assert replace(Message.from_kept(former), incidents=message().incidents) == message(), "a row of a former version"
     assert Finding.from_json(json.loads(json.dumps(FINDING.as_json()))) == FINDING
 
 

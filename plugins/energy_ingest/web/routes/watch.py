@@ -55,7 +55,7 @@ def healthy(seen: Viewable) -> Json:
     """Each dataset's health: the last date with data, publications missed."""
     now = windows.utc_now()
     with store.reading() as connection:
-        found = health.examine(connection, now, _datasets(seen))
+        found = health.with_actions(connection, health.examine(connection, now, _datasets(seen)))
     return Json({"status": health.status(found), "measured_at": now, "datasets": [item.as_json() for item in found]})
 
 
