@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs lock up down
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs screenshots lock up down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ smoke-influx: env ## run the projection against a real InfluxDB 2.7, named by IN
 docs: env ## write the generated parts of docs/, and the dashboards of Grafana
 	@$(BIN)/python -m tools.docs
 	@$(BIN)/python -m tools.grafana
+
+screenshots: env ## take the pictures in docs/images with a headless Chromium and a stack of their own
+	@$(BIN)/python -m tools.screenshots
 
 lock: ## resolve requirements*.txt into the locks (ARGS=--upgrade for the newest versions)
 	@$(PYTHON) tools/bootstrap.py lock $(ARGS)

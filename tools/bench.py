@@ -5,7 +5,7 @@
 *Loading*: whole-market B1610 days (440,496 rows each) from the twin, through the operator's code path: fetch, parse,
 validate, archive, load, ledger, history. The limit is psql with `COPY` and `MERGE` of ready rows into an equal table
 without any of that. *Projecting*: such a day to InfluxDB, see `bench_influx`. *Scheduling*: catch-up of one-window
-days by a real scheduler, in runs a minute.
+days by a real scheduler, in runs a minute. *Pages*: what the server takes to answer, see `bench_pages`.
 """
 
 from __future__ import annotations
@@ -73,11 +73,12 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         return _worker(*map(date.fromisoformat, arguments.worker))
-    from tools import bench_influx, bench_meters  # not in the worker: its memory is measured
+    from tools import bench_influx, bench_meters, bench_pages  # not in the worker: its memory is measured
 
     met = _bench_loading(arguments.days, arguments.rounds)
     met &= bench_influx.bench(arguments.rounds, console)
     met &= bench_meters.bench(arguments.rounds, console)
+    met &= bench_pages.bench(console)
     if arguments.schedule:
         met &= _bench_scheduling(arguments.schedule)
     sys.exit(0 if met else 1)

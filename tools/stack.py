@@ -42,9 +42,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PROCESSES = ("twin", "api-server", "dag-processor", "triggerer", "scheduler")
 PREFERRED_PORTS = {"airflow": 8080, "postgres": 15432, "twin": 8090}
-ADMIN, VIEWER = "admin", "viewer"
-USERS = (ADMIN, VIEWER)
-"""Airflow's users, each named as its role: one who may do everything, one who may only look."""
+ADMIN, EDITOR, VIEWER = "admin", "user", "viewer"
+USERS = (ADMIN, EDITOR, VIEWER)
+"""Airflow's users, each named as its role: who may do everything, who may run DAGs, and who may only look."""
 START_SECONDS = 180
 STOP_SECONDS = 15
 PATIENCE = 120

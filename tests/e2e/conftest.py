@@ -14,7 +14,7 @@ from tests.e2e.driver import NAMES, RANGE, SETTINGS, Airflow, Warehouse, own_por
 from tools import postgres
 from tools.stack import Stack
 
-ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outage", "security")
+ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outage", "pages", "security")
 """The demonstration has a stack of its own, which is gone before ours starts; secrets are looked for in all logs."""
 
 

@@ -78,6 +78,15 @@ def own_ports() -> dict[str, int]:
     return {name: free_port() for name in PREFERRED_PORTS}
 
 
+@contextmanager
+def held(records: Warehouse, dataset: Dataset, day: date) -> Iterator[None]:
+    """Hold the lock under which the window's rows and its ledger row are committed: a load stops there."""
+    [window] = dataset.windows(day, day)
+    with records.connection() as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"{dataset.name} {window.start}"])
+        yield
+
+
 class Airflow:
     """A running Airflow, as a person or a program uses it."""
 
@@ -233,7 +242,8 @@ class Warehouse:
         assert self.rows("SELECT job_id FROM ledger.import_job WHERE status IN ('queued', 'processing')") == []
         for dataset in DATASETS:
             assert self.rows(_MISCOUNTED.format(table=dataset.table), dataset.name) == []
-        kept = "SELECT DISTINCT archive_path, response_sha256 FROM ledger.import_job WHERE status = 'completed'"
+        kept = """SELECT DISTINCT archive_path, response_sha256 FROM ledger.import_job
+                  WHERE status = 'completed' AND window_start IS NOT NULL"""
         for answer in self.rows(kept):
             body = gzip.decompress(Path(answer["archive_path"].removeprefix("file://")).read_bytes())
             assert hashlib.sha256(body).hexdigest() == answer["response_sha256"], answer

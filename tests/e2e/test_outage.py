@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 
 from energy_ingest.catalog import B1610, MARKET_INDEX, SYSTEM_PRICES, Dataset
 from include.twin.client import Twin
-from tests.e2e.driver import NAMES, SETTINGS, Airflow, Warehouse, dates, eventually, load_undisturbed
+from tests.e2e.driver import NAMES, SETTINGS, Airflow, Warehouse, dates, eventually, held, load_undisturbed
 from tools.stack import Stack
 
 DAG = SYSTEM_PRICES.name
@@ -25,15 +25,6 @@ MISSED = dates(date(2024, 10, 29), date(2024, 11, 2))  # they follow on what cat
 FAULTS = dict(zip(MISSED, ("503=1", "reset=200", "truncated", "html", "429=1"), strict=True))
 
 pytestmark = pytest.mark.usefixtures("caught_up")  # the DAGs are switched on
-
-
-@contextmanager
-def stopped_at(records: Warehouse, day: date) -> Iterator[None]:
-    """Hold the lock under which a window's rows and its ledger row are committed."""
-    [window] = SYSTEM_PRICES.windows(day, day)
-    with records.connection() as connection:
-        connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"{DAG} {window.start}"])
-        yield
 
 
 def start(airflow: Airflow, days: list[date]) -> str:
@@ -68,7 +59,7 @@ def assert_loaded_once(records: Warehouse, dataset: Dataset, days: list[date]) -
 
 def test_a_killed_task_is_done_again(airflow: Airflow, records: Warehouse) -> None:
     days = dates(date(2024, 6, 1), date(2024, 6, 4))
-    with stopped_at(records, days[1]):
+    with held(records, SYSTEM_PRICES, days[1]):
         run_id = start(airflow, days)
         reach(records, days[1])
         os.kill(airflow.task(DAG, run_id)["pid"], signal.SIGKILL)
@@ -78,7 +69,7 @@ def test_a_killed_task_is_done_again(airflow: Airflow, records: Warehouse) -> No
 def test_a_killed_database_is_survived(airflow: Airflow, records: Warehouse) -> None:
     """PostgreSQL then ends all sessions of the warehouse, and recovers."""
     days = dates(date(2024, 6, 11), date(2024, 6, 14))
-    with suppress(psycopg.OperationalError), stopped_at(records, days[1]):
+    with suppress(psycopg.OperationalError), held(records, SYSTEM_PRICES, days[1]):
         run_id = start(airflow, days)
         os.kill(reach(records, days[1]), signal.SIGKILL)
     assert_healed(airflow, records, run_id, days)
@@ -100,7 +91,7 @@ def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_
     """The scheduler is killed in the middle of a load; days later the stack is back, and the upstream is troubled."""
     days, queued_days = dates(date(2024, 6, 21), date(2024, 6, 24)), dates(date(2024, 6, 25), date(2024, 6, 26))
     records, scheduler = Warehouse(warehouse_urls["energy_owner"]), int(stack.processes["scheduler"]["pid"])
-    with stopped_at(records, days[1]):
+    with held(records, SYSTEM_PRICES, days[1]):
         interrupted = start(airflow, days)
         reach(records, days[1])
         left = psutil.Process(scheduler).children(recursive=True)

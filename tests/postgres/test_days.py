@@ -55,7 +55,7 @@ def test_by_day_and_by_window_are_the_same(warehouse_url, dataset):
     with connect(warehouse_url) as connection:
         whole = [coverage(connection, dataset, scope, NOW) for scope in dataset.scopes()]
         (found,) = days.days(connection, [dataset], date(2024, 7, 1), date(2024, 12, 31), NOW)
-        by_window = {gap.window.start: gap for _, gap in days.gaps(connection, dataset, NOW)}
+        by_window = {gap.window.start: gap for *_, gap in days.gaps(connection, [dataset], NOW)}
         (progress,) = days.progress(connection, [dataset], NOW)
     exact = [gap for item in whole for gap in item.gaps]
     before = one(warehouse_url, "SELECT count(*) FROM ledger.window WHERE label < '2024-08-01'")

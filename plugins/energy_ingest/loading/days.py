@@ -1,16 +1,17 @@
-"""Coverage by day: the state of each label, the worst of its windows wins. Quick over years, where `coverage` is exact.
+"""Coverage by day: the state of each label, the worst of its windows wins. Quick over years and many datasets.
 
 The database counts windows by label and state; what it has not, but the calendar, is missing. A calendar has the same
-number of windows for each label, so those long past need only be counted; those of the last days are looked at.
+number of windows for each label, so those long past need only be counted; those of the last days are looked at. A
+question about many datasets is a few statements, however many they are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -19,7 +20,7 @@ from psycopg.rows import dict_row
 from energy_ingest import clock, settings
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading import database
-from energy_ingest.loading.coverage import Gap, coverage, ever_tried
+from energy_ingest.loading.coverage import Gap, Known, assess, ever_tried
 from energy_ingest.sources import Scope
 from energy_ingest.sql import statement
 from energy_ingest.windows import EXPLAINED, Window
@@ -34,10 +35,12 @@ RANK: Final = {state: rank for rank, state in enumerate(STATES)}
 LONGEST_WAIT: Final = timedelta(days=60)
 """Every window that ended so long ago is published and should be loaded."""
 
+FINE: Final = ("complete", "empty_confirmed", "abandoned")
+"""States that a window long past may have."""
 EVER: Final = date(1990, 1, 1)
 """Before any label."""
-NEAR: Final = timedelta(days=31)
-"""Gaps no further apart are looked at together: a statement costs more than some windows."""
+USUAL: Final = date(2024, 1, 1)
+"""A label like any other."""
 LATELY: Final = timedelta(minutes=10)
 """Over which the rate is taken."""
 
@@ -94,25 +97,82 @@ def days(
     return [Days(item.name, _held_against(connection, item, found[item.name], first, last, now)) for item in datasets]
 
 
-def gaps(
+@dataclass(frozen=True)
+class Total:
+    """A dataset's windows in all, and what is a gap: windows, labels newer than the newest data, the oldest labels."""
+
+    windows: int = 0
+    gaps: int = 0
+    behind: int = 0
+    oldest: tuple[date, ...] = ()
+
+    def __add__(self, later: Total) -> Total:
+        """With those of later labels."""
+        return Total(
+            self.windows + later.windows,
+            self.gaps + later.gaps,
+            self.behind + later.behind,
+            (*self.oldest, *later.oldest),
+        )
+
+
+def totals(
     connection: psycopg.Connection,
-    dataset: Dataset,
+    datasets: Sequence[Dataset],
     now: datetime,
     span: tuple[date, date] | None = None,
-    most_days: int | None = None,
-) -> Iterator[tuple[Scope, Gap]]:
-    """The dataset's gaps as `coverage` finds them, oldest first; it only looks at the labels that have one.
+    most: int | None = None,
+) -> dict[str, Total]:
+    """By dataset, over all labels or those of a span; at most so many of the oldest labels with a gap are named."""
+    first, last = span or (EVER, _ahead(now))
+    newest = newest_data(connection, datasets)
+    found = _long_past(connection, datasets, newest, first, min(last, settled(now)), most)
+    for recent in days(connection, datasets, max(first, settled(now) + clock.ONE_DAY), last, now):
+        labels = recent.gap_days
+        data = newest[recent.dataset].label if recent.dataset in newest else None
+        behind = sum(data is None or label > data for label in labels)
+        total = Total(recent.total(STATES), recent.total(GAPS), behind, tuple(labels))
+        both = found.get(recent.dataset, Total()) + total
+        found[recent.dataset] = replace(both, oldest=both.oldest[:most])
+    return found
 
-    With `most_days`, at most those of so many labels.
-    """
-    first, last = span or (EVER, now.date() + 2 * clock.ONE_DAY)
-    (found,) = days(connection, [dataset], first, last, now)
-    looked_at = set(found.gap_days[:most_days])
-    for stretch in stretches(looked_at, near=NEAR):
-        for scope in dataset.scopes():
-            for gap in coverage(connection, dataset, scope, now, stretch).gaps:
-                if gap.window.label in looked_at and (gap.attempts or _is_expected(dataset, gap.window, now)):
-                    yield scope, gap
+
+class Newest(NamedTuple):
+    """The newest label with data, and when that was loaded."""
+
+    label: date | None
+    loaded_at: datetime | None
+
+
+def newest_data(connection: psycopg.Connection, datasets: Sequence[Dataset]) -> dict[str, Newest]:
+    """Of those datasets that were ever asked for, their newest data."""
+    with database.typed_errors():
+        rows = connection.execute(statement("coverage/newest"), _scopes(datasets)).fetchall()
+    return {name: Newest(*newest) for name, *newest in rows}
+
+
+def gaps(
+    connection: psycopg.Connection,
+    datasets: Sequence[Dataset],
+    now: datetime,
+    span: tuple[date, date] | None = None,
+) -> Iterator[tuple[Dataset, Scope, Gap]]:
+    """The gaps as `coverage` finds them, oldest first in each scope; it only looks at the labels that have one."""
+    labels = {name: total.oldest for name, total in totals(connection, datasets, now, span).items()}
+    yield from gaps_on(connection, datasets, labels, now)
+
+
+def gaps_on(
+    connection: psycopg.Connection, datasets: Sequence[Dataset], labels: Mapping[str, Collection[date]], now: datetime
+) -> Iterator[tuple[Dataset, Scope, Gap]]:
+    """The gaps on some labels of each dataset by name."""
+    known = _known(connection, datasets, labels)
+    for dataset in datasets:
+        windows = [w for stretch in stretches(labels.get(dataset.name, ())) for w in dataset.windows(*stretch)]
+        for scope in dataset.scopes() if windows else ():
+            for gap in assess(dataset, scope.name, windows, known[dataset.name, scope.name], now).gaps:
+                if gap.attempts or _is_expected(dataset, gap.window, now):
+                    yield dataset, scope, gap
 
 
 def day(connection: psycopg.Connection, dataset: Dataset, label: date, now: datetime) -> list[dict[str, Any]]:
@@ -154,8 +214,7 @@ def items(connection: psycopg.Connection, dataset: Dataset, label: date) -> list
 
 def freshness(connection: psycopg.Connection, datasets: Sequence[Dataset]) -> list[dict[str, Any]]:
     """How far each dataset is, when it was last at work, and what runs or has failed."""
-    pairs = _scopes(datasets)
-    values = {"datasets": [item.name for item in datasets], "of": pairs["datasets"], "scopes": pairs["scopes"]}
+    values = {**_scopes(datasets), "datasets": [item.name for item in datasets]}
     return connection.cursor(row_factory=dict_row).execute(statement("coverage/freshness"), values).fetchall()
 
 
@@ -164,18 +223,55 @@ def progress(connection: psycopg.Connection, datasets: Sequence[Dataset], now: d
     values = {"datasets": [item.name for item in datasets], "span": LATELY}
     paces = {name: (ended, running) for name, ended, running in connection.execute(statement("coverage/pace"), values)}
     shown = []
-    for found in days(connection, datasets, EVER, now.date() + 2 * clock.ONE_DAY, now):
-        name, total, left = found.dataset, found.total(STATES), found.total(GAPS)
+    for name, found in totals(connection, datasets, now).items():
         ended, running = paces.get(name, (0, 0))
         rate = ended / (LATELY / timedelta(minutes=1))
         shown.append(
             {
-                **{"dataset": name, "total": total, "done": total - left, "left": left, "running": running},
-                "per_minute": round(rate, 2),
-                "seconds_left": round(60 * left / rate) if rate else None,
+                **{"dataset": name, "total": found.windows, "done": found.windows - found.gaps, "left": found.gaps},
+                **{"running": running, "per_minute": round(rate, 2)},
+                "seconds_left": round(60 * found.gaps / rate) if rate else None,
             }
         )
     return shown
+
+
+def _long_past(
+    connection: psycopg.Connection,
+    datasets: Sequence[Dataset],
+    newest: Mapping[str, Newest],
+    first: date,
+    last: date,
+    most: int | None,
+) -> dict[str, Total]:
+    """Totals of labels that are settled, counted by the database."""
+    if first > last:
+        return {}
+    names = [item.name for item in datasets]
+    values = {
+        **{**_scopes(datasets), "first": first, "last": last, "fine": list(FINE), "most": most},
+        **{"datasets": names, "newest": [newest[name].label if name in newest else None for name in names]},
+        "firsts": [max(first, _start(item)) for item in datasets],
+        "lasts": [EVER if item.on_request and item.name not in newest else min(last, _until()) for item in datasets],
+        "numbers": [_usual(item) for item in datasets],
+    }
+    with database.typed_errors():
+        rows = connection.execute(statement("coverage/totals"), values).fetchall()
+    return {name: Total(windows, gaps, behind, tuple(labels)) for name, windows, gaps, behind, labels in rows}
+
+
+def _known(
+    connection: psycopg.Connection, datasets: Sequence[Dataset], labels: Mapping[str, Collection[date]]
+) -> dict[tuple[str, str], list[Known]]:
+    """What the ledger has of the windows of these labels, by dataset and scope."""
+    pairs = [(name, label) for name, days in labels.items() for label in days]
+    values = {**_scopes(datasets), "names": [name for name, _ in pairs], "labels": [label for _, label in pairs]}
+    with database.typed_errors():
+        rows = connection.execute(statement("coverage/windows"), values).fetchall()
+    found: dict[tuple[str, str], list[Known]] = defaultdict(list)
+    for name, scope, *window, state, reason, attempts in rows:
+        found[name, scope].append(Known(Window(*window), state, reason, attempts))
+    return found
 
 
 def _held_against(
@@ -199,15 +295,14 @@ def _held_against(
 
 def _expected(dataset: Dataset, first: date, last: date, now: datetime) -> Iterator[tuple[date, Counts]]:
     """Labels whose windows schedules must have loaded by now: how many are published, and how many there are in all."""
-    start, until = max(first, _start(dataset)), min(last, _until(), now.date() + 2 * clock.ONE_DAY)
+    start, until = max(first, _start(dataset)), min(last, _until(), _ahead(now))
     if start > until:
         return
-    scopes, usual = len(dataset.scopes()), len(list(dataset.windows(start, start)))
-    settled = _settled(now)
+    scopes, usual, long_past = len(dataset.scopes()), _usual(dataset), settled(now)
     for offset in range((until - start).days + 1):
         label = start + timedelta(days=offset)
-        if label <= settled:
-            yield label, {"missing": usual * scopes}
+        if label <= long_past:
+            yield label, {"missing": usual}
             continue
         there = [w for w in dataset.windows(label, label) if dataset.calendar.scheduled_at(w) <= now]
         published = sum(dataset.publication.due(window) <= now for window in there)
@@ -238,11 +333,22 @@ def _unknown(dataset: Dataset, scope: str, window: Window, now: datetime) -> dic
 
 def _scopes(datasets: Sequence[Dataset]) -> dict[str, list[str]]:
     pairs = [(item.name, scope.name) for item in datasets for scope in item.scopes()]
-    return {"datasets": [name for name, _ in pairs], "scopes": [scope for _, scope in pairs]}
+    return {"of": [name for name, _ in pairs], "scopes": [scope for _, scope in pairs]}
 
 
-def _settled(now: datetime) -> date:
+def settled(now: datetime) -> date:
+    """The newest label whose windows were all published so long ago that they need only be counted."""
     return (now - LONGEST_WAIT).date()
+
+
+def _ahead(now: datetime) -> date:
+    """After the newest label that may have a window by now."""
+    return now.date() + 2 * clock.ONE_DAY
+
+
+def _usual(dataset: Dataset) -> int:
+    """Windows of a label in all scopes."""
+    return len(list(dataset.windows(USUAL, USUAL))) * len(dataset.scopes())
 
 
 def _start(dataset: Dataset) -> date:
@@ -253,13 +359,11 @@ def _until() -> date:
     return settings.UNTIL.get_date() or date.max
 
 
-def stretches(
-    labels: Iterable[date], most: int | None = None, near: timedelta = clock.ONE_DAY
-) -> Iterator[tuple[date, date]]:
-    """The stretches of dates no more than `near` apart, oldest first, of at most so many of these dates in all."""
+def stretches(labels: Iterable[date], most: int | None = None) -> Iterator[tuple[date, date]]:
+    """The stretches of adjoining dates, oldest first, of at most so many of these dates in all."""
     dates = sorted(labels)[:most]
     for place, label in enumerate(dates):
-        if place == 0 or label - dates[place - 1] > near:
+        if place == 0 or label - dates[place - 1] > clock.ONE_DAY:
             first = label
-        if place + 1 == len(dates) or dates[place + 1] - label > near:
+        if place + 1 == len(dates) or dates[place + 1] - label > clock.ONE_DAY:
             yield first, label

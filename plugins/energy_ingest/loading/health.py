@@ -5,6 +5,7 @@ Publications are counted, not hours: a weekend without any, or a source that tak
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
@@ -12,14 +13,14 @@ from typing import Any, Final, Literal
 
 import psycopg
 
-from energy_ingest import catalog, settings
+from energy_ingest import catalog, clock, settings
 from energy_ingest.alerts.finding import Finding, fingerprint
 from energy_ingest.alerts.text import counted
 from energy_ingest.alerts.thresholds import SOURCE_DOWN
 from energy_ingest.catalog import Dataset
 from energy_ingest.errors import IngestError
 from energy_ingest.loading import database, days, diagnosis
-from energy_ingest.loading.coverage import ever_tried, load_command
+from energy_ingest.loading.coverage import load_command
 from energy_ingest.sql import statement
 from energy_ingest.windows import Window
 
@@ -81,36 +82,54 @@ class Health:
 
 def examine(connection: psycopg.Connection, now: datetime, datasets: Iterable[Dataset] | None = None) -> list[Health]:
     """The health of every dataset, or of these, that is in use; changes nothing."""
-    found = (_examine(connection, dataset, now) for dataset in datasets or catalog.DATASETS.values())
-    return [health for health in found if health]
-
-
-def _examine(connection: psycopg.Connection, dataset: Dataset, now: datetime) -> Health | None:
-    """None: nothing of it is asked for, or it is shipped switched off and was never switched on."""
+    found: dict[str, Health] = {}
+    asked, usable = list(catalog.DATASETS.values() if datasets is None else datasets), []
+    for dataset in asked:
+        try:
+            if dataset.scopes():  # else nothing of it is asked for
+                usable.append(dataset)
+        except IngestError as error:
+            found[dataset.name] = Health(dataset.name, "error", detail=str(error))
     try:
-        scopes = dataset.scopes()
-        if not scopes:
-            return None
-        tried = any(ever_tried(connection, dataset, scope) for scope in scopes)
-        if not tried:
-            return None if dataset.on_request else Health(dataset.name, "unknown", detail="nothing was ever loaded")
-        gaps = [gap.window for _, gap in days.gaps(connection, dataset, now)]
-        last, last_good = _last_data(connection, dataset, [scope.name for scope in scopes])
+        found |= _examine(connection, usable, now)
     except IngestError as error:
-        return Health(dataset.name, "error", detail=str(error))
-    missed = [window for window in gaps if is_missed(dataset, window, now)]
-    behind = {window.label for window in missed if last is None or window.label > last}
-    return Health(
-        dataset.name,
-        "unhealthy" if missed else "healthy",
-        last,
-        len(behind),
-        missed=len(missed),
-        detail=f"{counted(len(missed), 'window')} missed" if missed else "",
-        spans=tuple(days.stretches({window.label for window in missed}, settings.DUE_LIMIT.get_int())),
-        since=min((_due(dataset, window) for window in missed), default=None),
-        last_good=last_good,
-    )
+        found |= {dataset.name: Health(dataset.name, "error", detail=str(error)) for dataset in usable}
+    return [found[dataset.name] for dataset in asked if dataset.name in found]
+
+
+def _examine(connection: psycopg.Connection, datasets: Sequence[Dataset], now: datetime) -> dict[str, Health]:
+    """Without those that are shipped switched off and were never switched on.
+
+    What is long past and not there was missed; only of the last weeks each window is looked at.
+    """
+    newest, most = days.newest_data(connection, datasets), settings.DUE_LIMIT.get_int()
+    unknown = [item for item in datasets if item.name not in newest and not item.on_request]
+    tried = [item for item in datasets if item.name in newest]
+    settled = days.settled(now)
+    past = days.totals(connection, tried, now, (days.EVER, settled), most)
+    recent = days.totals(connection, tried, now, (settled + clock.ONE_DAY, date.max))
+    labels = {name: (*past[name].oldest[:1], *recent[name].oldest) for name in past}
+    missed = defaultdict(list)
+    for dataset, _, gap in days.gaps_on(connection, tried, labels, now):
+        if is_missed(dataset, gap.window, now):
+            missed[dataset.name].append(gap.window)
+    found = {item.name: Health(item.name, "unknown", detail="nothing was ever loaded") for item in unknown}
+    for dataset in tried:
+        total, late = past[dataset.name], [w for w in missed[dataset.name] if w.label > settled]
+        number, last = total.gaps + len(late), newest[dataset.name].label
+        dates = {window.label for window in late}
+        found[dataset.name] = Health(
+            dataset.name,
+            "unhealthy" if number else "healthy",
+            last,
+            total.behind + sum(last is None or label > last for label in dates),
+            missed=number,
+            detail=f"{counted(number, 'window')} missed" if number else "",
+            spans=tuple(days.stretches({*total.oldest, *dates}, most)),
+            since=min((_due(dataset, window) for window in missed[dataset.name]), default=None),
+            last_good=newest[dataset.name].loaded_at,
+        )
+    return found
 
 
 def is_missed(dataset: Dataset, window: Window, now: datetime) -> bool:
@@ -218,15 +237,3 @@ def status(found: Sequence[Health]) -> Literal["healthy", "degraded", "critical"
     if any(health.status == "error" or health.action == "gave_up" for health in found):
         return "critical"
     return "degraded" if any(health.status != "healthy" for health in found) else "healthy"
-
-
-def _last_data(
-    connection: psycopg.Connection, dataset: Dataset, scopes: Sequence[str]
-) -> tuple[date | None, datetime | None]:
-    query = (
-        "SELECT label, max(completed_at) FROM ledger.window WHERE dataset = %s AND scope = ANY(%s)"
-        " AND state = 'complete' GROUP BY label ORDER BY label DESC LIMIT 1"
-    )
-    with database.typed_errors():
-        row = connection.execute(query, [dataset.name, list(scopes)]).fetchone()
-    return (row[0], row[1]) if row else (None, None)

@@ -7,6 +7,7 @@ the stable one, it checks permission and parameters itself, and such a run looks
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import anyio.from_thread
@@ -20,6 +21,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from energy_ingest import windows
+from energy_ingest.loading.days import LATELY
 
 CREDENTIALS: Final = ("authorization", "cookie")
 ENDED: Final = ("success", "failed")
@@ -76,22 +78,29 @@ def open_runs(session: Session, dag_ids: Sequence[str]) -> dict[str, dict[str, i
     return found
 
 
-def backfills(session: Session, dag_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Airflow's backfills that are not over, with their runs and how many of them have ended."""
-    done = func.count().filter(DagRun.state.in_(ENDED))
+def backfills(session: Session, dag_ids: Sequence[str], now: datetime) -> dict[str, list[dict[str, Any]]]:
+    """Airflow's backfills that are not over: their runs, how many have ended, the seconds left at the pace of late."""
+    ended = DagRun.state.in_(ENDED)
     query = (
-        select(Backfill, func.count(BackfillDagRun.id), done)
+        select(
+            Backfill,
+            func.count(BackfillDagRun.id),
+            func.count().filter(ended),
+            func.count().filter(ended & (DagRun.end_date > now - LATELY)),
+        )
         .join(BackfillDagRun, BackfillDagRun.backfill_id == Backfill.id)
         .outerjoin(DagRun, DagRun.id == BackfillDagRun.dag_run_id)
         .where(Backfill.dag_id.in_(dag_ids), Backfill.completed_at.is_(None))
         .group_by(Backfill.id)
     )
     found: dict[str, list[dict[str, Any]]] = {}
-    for backfill, runs, ended in session.execute(query):
+    for backfill, runs, done, lately in session.execute(query):
+        span = min(now - backfill.created_at, LATELY)
         found.setdefault(backfill.dag_id, []).append(
             {
                 **{"id": backfill.id, "from": backfill.from_date, "to": backfill.to_date},
-                **{"runs": runs, "done": ended, "paused": bool(backfill.is_paused)},
+                **{"runs": runs, "done": done, "paused": bool(backfill.is_paused)},
+                "seconds_left": round((runs - done) * (span / lately).total_seconds()) if lately else None,
             }
         )
     return found

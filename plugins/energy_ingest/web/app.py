@@ -10,6 +10,7 @@ from energy_ingest import settings
 from energy_ingest.web import pages
 from energy_ingest.web.access import not_forged, signed_in
 from energy_ingest.web.answers import Json, Route, answer_errors
+from energy_ingest.web.description import RESPONSES, described
 from energy_ingest.web.routes import ROUTERS
 
 DESCRIPTION: Final = """Energy-market data: what is loaded, what is missing and why, and what to do about it.
@@ -33,6 +34,7 @@ def create_app() -> FastAPI:
         version=settings.CODE_VERSION.get(),
         description=DESCRIPTION,
         dependencies=[Depends(signed_in), Depends(not_forged)],
+        responses=RESPONSES,
         docs_url=None,  # would be open, and asks another host for its scripts
         redoc_url=None,
         openapi_url=None,
@@ -45,6 +47,6 @@ def create_app() -> FastAPI:
     @app.get("/openapi.json", include_in_schema=False)
     def openapi(request: Request) -> Json:
         """The description for machines."""
-        return Json({**app.openapi(), "servers": [{"url": request.scope.get("root_path", "")}]})
+        return Json(described(app, request.scope.get("root_path", "")))
 
     return app

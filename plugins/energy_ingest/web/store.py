@@ -24,6 +24,9 @@ SECONDS: Final = 10
 REMEMBERED: Final = 60
 """Seconds for which an address is not asked for again: Airflow keeps it in its database, or in a secrets backend."""
 
+LIGHT: Final = "SET jit = off; SET work_mem = '32MB'"
+"""Compiling a statement takes longer than these do; ten years of windows are counted without a temporary file."""
+
 _places: Final = threading.BoundedSemaphore(MOST)
 
 
@@ -56,7 +59,7 @@ def _connection(address: Callable[[int], str], seconds: int, more: str = "") -> 
     try:
         now = int(time.monotonic()) // REMEMBERED
         with closing(database.connect(address(now))) as connection, database.typed_errors():
-            connection.execute(f"SET statement_timeout = '{seconds}s'; SET lock_timeout = '5s'; {more}")
+            connection.execute(f"SET statement_timeout = '{seconds}s'; SET lock_timeout = '5s'; {LIGHT}; {more}")
             yield connection
     finally:
         _places.release()

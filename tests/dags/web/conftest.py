@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partialmethod
+from functools import cache, partialmethod
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from tests.dags.harness import AIRFLOW_3, parse
@@ -56,6 +58,8 @@ class Caller:
         """Our answer to a request below /energy."""
         headers = self.headers | more.pop("headers", {})
         response: httpx.Response = self.client.request(method, f"/energy{path}", headers=headers, **more)
+        if response.status_code in (200, 202) and response.headers["content-type"] == "application/json":
+            hold_against_description(method, path.partition("?")[0], response)
         return response
 
     get = partialmethod(ask, "GET")
@@ -63,6 +67,26 @@ class Caller:
     def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
         """A POST of JSON."""
         return self.ask("POST", path, json={} if body is None else body, **more)
+
+
+@cache
+def described() -> dict[str, Any]:
+    """What the API says of itself."""
+    from energy_ingest.web.app import create_app
+    from energy_ingest.web.description import described
+
+    return described(create_app(), "/energy")
+
+
+def hold_against_description(method: str, path: str, response: httpx.Response) -> None:
+    """Nothing that is answered is missing from the description, and nothing that it promises from the answer."""
+    document = described()
+    templates = sorted(document["paths"], key=lambda template: template.count("{"))
+    fits = [t for t in templates if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", t), path)]
+    if fits:
+        answer = document["paths"][fits[0]][method.lower()]["responses"][str(response.status_code)]
+        schema = answer["content"]["application/json"]["schema"]
+        jsonschema.validate(response.json(), {**schema, "components": document["components"]})
 
 
 @pytest.fixture

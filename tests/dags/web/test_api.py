@@ -289,8 +289,13 @@ def test_a_form_of_another_site_can_do_nothing_with_the_cookie(asking, loaded):
 
 
 def test_machines_get_a_description_of_every_route(viewer):
+    """With what each answers; the other tests here hold every answer against it."""
     described = viewer.get("/openapi.json").json()
     assert {"/jobs/{batch_id}/rollback", "/coverage", "/gaps", "/datasets/{name}/rows"} <= described["paths"].keys()
     assert described["servers"] == [{"url": "/energy"}]
     for path, methods in described["paths"].items():
-        assert all(method["summary"] and method["description"] for method in methods.values()), path
+        for method in methods.values():
+            assert method["summary"] and method["description"], path
+            (kind,) = (response for status, response in method["responses"].items() if status[:2] == "20")
+            assert kind["content"].keys() == {"text/plain"} or kind["content"]["application/json"]["schema"], path
+            assert method["responses"]["403"]["content"].keys() == {"application/problem+json"}

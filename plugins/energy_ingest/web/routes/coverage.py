@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date
 from itertools import islice
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import BaseModel
 
 from energy_ingest import catalog, windows
 from energy_ingest.loading import attempts, days
 from energy_ingest.loading.coverage import Gap, load_command, together
-from energy_ingest.web import airflow, store
+from energy_ingest.web import airflow, models, store
 from energy_ingest.web.access import HasAccess, SeenDataset, Viewable, asked_for
 from energy_ingest.web.answers import Json, Route, blamed
 
@@ -21,15 +22,19 @@ router = APIRouter(tags=["coverage"], route_class=Route)
 LONGEST: Final = 11 * 366
 """Days that one answer may cover."""
 RELOAD_DAYS: Final = 31
+LARGEST: Final = 8192
+"""Days that one answer may cover, of all datasets together: a year of twenty, or eleven years of two."""
 GAP_DAYS: Final = 366
-"""Labels with gaps of each dataset that are looked at window by window."""
+"""Labels with gaps of a dataset that are looked at window by window."""
+MOST_GAP_DAYS: Final = 1500
+"""The same of all datasets together."""
 
 Names = Annotated[list[str], Query(alias="dataset", description="Only these; may be repeated.")]
 From = Annotated[date | None, Query(alias="from", description="First label, inclusive.")]
 To = Annotated[date | None, Query(alias="to", description="Last label, inclusive.")]
 
 
-@router.get("/coverage")
+@router.get("/coverage", response_model=models.Coverage)
 def coverage(
     seen: Viewable,
     dataset: Names = [],  # noqa: B006 - FastAPI copies it
@@ -42,6 +47,10 @@ def coverage(
     year = year or now.year
     first, last = _span(first, last) or (date(year, 1, 1), date(year, 12, 31))
     chosen = [catalog.DATASETS[name] for name in asked_for(seen, dataset) if name in catalog.DATASETS]
+    if len(chosen) * (last - first).days > LARGEST:
+        raise HTTPException(
+            400, f"{first} to {last} of {len(chosen)} datasets is too much: ask for a year, or for fewer"
+        )
     with store.reading() as connection:
         found = days.days(connection, chosen, first, last, now)
     titles = {item.name: item.title for item in chosen}
@@ -49,7 +58,7 @@ def coverage(
     return Json({"from": first, "to": last, "states": days.STATES, "datasets": shown})
 
 
-@router.get("/coverage/{name}/{day}")
+@router.get("/coverage/{name}/{day}", response_model=models.CoverageDay)
 def day(dataset: SeenDataset, day: date, access: HasAccess) -> Json:
     """The windows of one day in every scope, its half hours, and the newest attempts on them."""
     now = windows.utc_now()
@@ -71,7 +80,7 @@ def day(dataset: SeenDataset, day: date, access: HasAccess) -> Json:
     )
 
 
-@router.get("/gaps")
+@router.get("/gaps", response_model=models.Gaps)
 def gaps(
     seen: Viewable,
     access: HasAccess,
@@ -82,20 +91,24 @@ def gaps(
 ) -> Json:
     """Windows neither complete nor explained, adjoining ones of one state together, oldest first."""
     now, span = windows.utc_now(), _span(first, last)
-    found: list[dict[str, Any]] = []
+    chosen = [catalog.DATASETS[name] for name in asked_for(seen, dataset) if name in catalog.DATASETS]
+    most = min(GAP_DAYS, MOST_GAP_DAYS // max(1, len(chosen)))
     with store.reading() as connection:
-        for name in asked_for(seen, dataset):
-            if name not in catalog.DATASETS:
-                continue
-            may = access.may("trigger", name)
-            by_scope: dict[str, list[Gap]] = {}
-            for scope, gap in days.gaps(connection, catalog.DATASETS[name], now, span, GAP_DAYS):
-                by_scope.setdefault(scope.name, []).append(gap)
-            groups = (_group(name, scope, group) for scope, all_ in by_scope.items() for group in together(all_))
-            found += [{**group, "may_reload": may} for group in islice(groups, limit + 1)]
+        totals = days.totals(connection, chosen, now, span, most)
+        labels = {name: total.oldest for name, total in totals.items()}
+        by_scope: dict[tuple[str, str], list[Gap]] = defaultdict(list)
+        for item, scope, gap in days.gaps_on(connection, chosen, labels, now):
+            by_scope[item.name, scope.name].append(gap)
+    may = access.among("trigger", {name for name, _ in by_scope})
+    found = [
+        {**_group(name, scope, group), "may_reload": name in may}
+        for (name, scope), all_ in by_scope.items()
+        for group in islice(together(all_), limit)
+    ]
     found.sort(key=lambda group: group["first"])
-    shown = found[:limit]
-    return Json({"gaps": shown, "windows": sum(group["windows"] for group in shown), "more": len(found) > limit})
+    shown, windows_in_all = found[:limit], sum(total.gaps for total in totals.values())
+    more = sum(group["windows"] for group in shown) < windows_in_all
+    return Json({"gaps": shown, "windows": windows_in_all, "more": more})
 
 
 class Reload(BaseModel):
@@ -106,7 +119,7 @@ class Reload(BaseModel):
     last: date
 
 
-@router.post("/windows/reload", status_code=202)
+@router.post("/windows/reload", status_code=202, response_model=models.RunStarted)
 def reload(body: Reload, request: Request, access: HasAccess) -> Json:
     """Start a run of the dataset's own DAG for these dates, through Airflow's own API and as its user."""
     with blamed(404):

@@ -12,14 +12,14 @@ from pydantic import AwareDatetime
 from energy_ingest import catalog, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading import rows as reader
-from energy_ingest.web import store
+from energy_ingest.web import models, store
 from energy_ingest.web.access import HasAccess, SeenDataset, Viewable
 from energy_ingest.web.answers import Json, Route, blamed, key_of, page
 
 router = APIRouter(tags=["datasets"], route_class=Route)
 
 
-@router.get("/datasets")
+@router.get("/datasets", response_model=models.Datasets)
 def datasets(seen: Viewable, access: HasAccess) -> Json:
     """The catalogue: what each dataset is, its columns, and from when to when the ledger knows it."""
     names = [name for name in seen if name in catalog.DATASETS]
@@ -41,7 +41,7 @@ def datasets(seen: Viewable, access: HasAccess) -> Json:
     )
 
 
-@router.get("/datasets/{name}/rows")
+@router.get("/datasets/{name}/rows", response_model=models.Rows)
 def rows(
     dataset: SeenDataset,
     first: Annotated[date, Query(alias="from", description="First label, inclusive.")],

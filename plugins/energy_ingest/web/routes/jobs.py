@@ -8,12 +8,13 @@ from uuid import UUID
 
 from airflow.api_fastapi.common.db.common import SessionDep
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi.responses import PlainTextResponse
 
 from energy_ingest.loading import attempts
 from energy_ingest.loading.meter_files import jobs as queue
 from energy_ingest.loading.meter_files import report, rollback
 from energy_ingest.loading.meter_files.privacy import masked_text
-from energy_ingest.web import airflow, raw, store
+from energy_ingest.web import airflow, models, raw, store
 from energy_ingest.web.access import METER_FILES, Access, HasAccess, Viewable, asked_for
 from energy_ingest.web.answers import Json, Route, blamed, key_of, page
 
@@ -25,7 +26,7 @@ Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the 
 Reveal = Annotated[bool, Query(description="MPANs unmasked; needs the right to trigger `meter_files`.")]
 
 
-@router.get("/jobs")
+@router.get("/jobs", response_model=models.Jobs)
 def jobs(
     seen: Viewable,
     access: HasAccess,
@@ -60,13 +61,13 @@ def seen_job(batch_id: UUID, access: HasAccess) -> dict[str, Any]:
 SeenJob = Annotated[dict[str, Any], Depends(seen_job)]
 
 
-@router.get("/jobs/{batch_id}")
+@router.get("/jobs/{batch_id}", response_model=models.Job)
 def job(row: SeenJob, access: HasAccess) -> Json:
     """One of them, with all that is known: how its file was read, what happened when, what was wrong."""
     return Json(_allowed(attempts.described(row), access.may("trigger", METER_FILES)))
 
 
-@router.get("/jobs/{batch_id}/rows")
+@router.get("/jobs/{batch_id}/rows", response_model=models.RefusedRows)
 def rows(
     row: SeenJob,
     access: HasAccess,
@@ -86,7 +87,7 @@ def rows(
     return Json({"rows": shown, "next": following})
 
 
-@router.get("/jobs/{batch_id}/report", response_class=Response)
+@router.get("/jobs/{batch_id}/report", response_class=PlainTextResponse)
 def download(row: SeenJob) -> Response:
     """What `energy-ingest jobs show` says, as a text file; MPANs are masked."""
     if row["dataset"] == METER_FILES:
@@ -99,7 +100,7 @@ def download(row: SeenJob) -> Response:
     return Response(text, headers=headers, media_type="text/plain; charset=utf-8")
 
 
-@router.get("/jobs/{batch_id}/raw", response_class=Response)
+@router.get("/jobs/{batch_id}/raw", response_class=PlainTextResponse)
 def body(
     row: SeenJob,
     most: Annotated[int, Query(alias="bytes", ge=1, le=raw.MOST, description="At most so many.")] = raw.USUAL,
@@ -108,19 +109,19 @@ def body(
     return raw.answer(row, most)
 
 
-@router.post("/jobs/{batch_id}/retry")
+@router.post("/jobs/{batch_id}/retry", response_model=models.Job)
 def retry(row: SeenJob, access: HasAccess, session: SessionDep) -> Json:
     """Queue a failed or cancelled job again: it goes on where it stopped."""
     return _act("retry", row, access, session)
 
 
-@router.post("/jobs/{batch_id}/cancel")
+@router.post("/jobs/{batch_id}/cancel", response_model=models.Job)
 def cancel(row: SeenJob, access: HasAccess, session: SessionDep) -> Json:
     """Stop a job that waits or is at work."""
     return _act("cancel", row, access, session)
 
 
-@router.post("/jobs/{batch_id}/rollback")
+@router.post("/jobs/{batch_id}/rollback", response_model=models.RolledBack)
 def undo(row: SeenJob, access: HasAccess, session: SessionDep) -> Json:
     """Take back exactly what a job brought, and restore what it replaced."""
     return _act("rollback", row, access, session)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from energy_ingest import windows
 from energy_ingest.loading import issues, restatements
-from energy_ingest.web import airflow, store
+from energy_ingest.web import airflow, models, store
 from energy_ingest.web.access import METER_FILES, HasAccess, Viewable, asked_for
 from energy_ingest.web.answers import Json, Route, blamed, key_of, page
 
@@ -28,7 +28,7 @@ Limit = Annotated[int, Query(ge=1, le=500, description="At most so many.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before.")]
 
 
-@router.get("/quality/issues")
+@router.get("/quality/issues", response_model=models.Issues)
 def listed(
     seen: Viewable,
     access: HasAccess,
@@ -57,7 +57,7 @@ def listed(
     return Json({"counts": counts, "issues": shown, "next": following})
 
 
-@router.get("/quality/trend")
+@router.get("/quality/trend", response_model=models.Trend)
 def trend(
     seen: Viewable,
     dataset: Names = [],  # noqa: B006
@@ -75,7 +75,7 @@ class Note(BaseModel):
     note: str = Field("", max_length=500)
 
 
-@router.post("/quality/issues/{issue_id}/acknowledge")
+@router.post("/quality/issues/{issue_id}/acknowledge", response_model=models.Issue)
 def acknowledge(issue_id: int, body: Note, access: HasAccess, session: SessionDep) -> Json:
     """Say that somebody knows: it closes no gate and sends no alert, until it comes back or grows."""
     if not 0 < issue_id <= LARGEST:
@@ -91,7 +91,7 @@ def acknowledge(issue_id: int, body: Note, access: HasAccess, session: SessionDe
     return Json({**issues.shown(after), "may_acknowledge": False})
 
 
-@router.get("/restatements")
+@router.get("/restatements", response_model=models.Restatements)
 def restated(
     access: HasAccess,
     dataset: Annotated[str, Query(description=f"{' or '.join(restatements.DATASETS)}.")],

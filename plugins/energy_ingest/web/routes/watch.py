@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from energy_ingest import catalog, windows
 from energy_ingest.loading import days, health, incidents
 from energy_ingest.sql import statement
-from energy_ingest.web import airflow, store
+from energy_ingest.web import airflow, models, store
 from energy_ingest.web.access import MONITOR, Viewable, sees
 from energy_ingest.web.answers import Json, Route
 
@@ -22,7 +22,7 @@ FINE: Final = 2
 """Days of history that are shown pass by pass; more are shown by hour."""
 
 
-@router.get("/freshness")
+@router.get("/freshness", response_model=models.Freshness)
 def freshness(seen: Viewable, session: SessionDep) -> Json:
     """How far each dataset is, and when it was last at work."""
     chosen = _datasets(seen)
@@ -34,12 +34,12 @@ def freshness(seen: Viewable, session: SessionDep) -> Json:
     return Json({"datasets": shown})
 
 
-@router.get("/progress")
+@router.get("/progress", response_model=models.Progress)
 def under_way(seen: Viewable, session: SessionDep) -> Json:
     """What is under way: windows done and left, their rate and the time left, runs and backfills of Airflow."""
     now, chosen = windows.utc_now(), _datasets(seen)
     names = [item.name for item in chosen]
-    runs, backfills = airflow.open_runs(session, names), airflow.backfills(session, names)
+    runs, backfills = airflow.open_runs(session, names), airflow.backfills(session, names, now)
     with store.reading() as connection:
         found = days.progress(connection, chosen, now)
     shown = [
@@ -50,7 +50,7 @@ def under_way(seen: Viewable, session: SessionDep) -> Json:
     return Json({"datasets": [row for row in shown if row["left"] or row["running"] or row["backfills"]]})
 
 
-@router.get("/health")
+@router.get("/health", response_model=models.Health)
 def healthy(seen: Viewable) -> Json:
     """Each dataset's health: the last date with data, publications missed."""
     now = windows.utc_now()
@@ -59,7 +59,7 @@ def healthy(seen: Viewable) -> Json:
     return Json({"status": health.status(found), "measured_at": now, "datasets": [item.as_json() for item in found]})
 
 
-@router.get("/kpis", dependencies=[Depends(sees(MONITOR))])
+@router.get("/kpis", response_model=models.Kpis, dependencies=[Depends(sees(MONITOR))])
 def kpis(back: Annotated[int, Query(alias="days", ge=1, le=90)] = 7) -> Json:
     """Targets against actual, and how each figure moved."""
     since = windows.utc_now() - timedelta(days=back)
@@ -70,7 +70,7 @@ def kpis(back: Annotated[int, Query(alias="days", ge=1, le=90)] = 7) -> Json:
     return Json({"measured_at": measured_at, "kpis": rows})
 
 
-@router.get("/incidents", dependencies=[Depends(sees(MONITOR))])
+@router.get("/incidents", response_model=models.Incidents, dependencies=[Depends(sees(MONITOR))])
 def trouble(everything: Annotated[bool, Query(alias="all")] = False) -> Json:
     """Open incidents, or all of the newest ones."""
     with store.reading() as connection:

@@ -46,11 +46,13 @@ async function begin() {
   if (asked.day && wanted.dataset) openDay(wanted.dataset, asked.day, now);
 }
 
-/** The year of the newest data, as a demonstration or an archive may end in the past. */
-const newestYear = () => {
-  const newest = catalogue.map(({ last }) => last).filter(Boolean).sort().at(-1);
-  return newest ? newest.slice(0, 4) : new Date().getUTCFullYear();
-};
+/** The year in which the dataset's newest data lies, or most datasets' do, as a demonstration or an archive may end in the past. */
+function newestYear() {
+  const shown = catalogue.filter(({ name }) => !wanted.dataset || name === wanted.dataset);
+  const years = shown.filter(({ last }) => last).map(({ last }) => Number(last.slice(0, 4)));
+  const share = (year) => years.filter((one) => one === year).length;
+  return years.sort((one, other) => share(other) - share(one) || other - one)[0] ?? new Date().getUTCFullYear();
+}
 
 function drawControls() {
   const firsts = catalogue.map(({ first }) => first).filter(Boolean).sort();
@@ -120,12 +122,16 @@ function drawProgress(datasets) {
       ["Rate", (one) => (one.per_minute ? `${number(Math.round(one.per_minute * 10) / 10)} a minute` : "–"), "number"],
       ["Time left", (one) => (one.seconds_left === null ? "not known yet" : `about ${duration(one.seconds_left)}`), "number"],
       ["Runs", (one) => Object.entries(one.runs).filter(([, count]) => count > 0).map(([state, count]) => `${number(count)} ${state}`).join(", ") || "–"],
-      ["Backfill", (one) => one.backfills.map(backfilled).join("; ") || "–"],
+      ["Backfill", (one) => (one.backfills.length ? one.backfills.map(backfilled) : "–")],
     ], datasets)));
 }
 
-const backfilled = ({ from, to, runs, done, paused }) =>
-  `${from.slice(0, 10)} to ${to.slice(0, 10)}: ${number(done)} of ${counted(runs, "run")}${paused ? ", paused" : ""}`;
+function backfilled({ from, to, runs, done, paused, seconds_left: left }) {
+  const span = `${from.slice(0, 10)} to ${to.slice(0, 10)}`;
+  const time = done === runs ? "done" : paused ? "paused" : left === null ? "time left not known yet" : `about ${duration(left)} left`;
+  return h("div", {}, h("progress", { max: runs, value: done, "aria-label": `Backfill ${span}: ${done} of ${runs} runs` }),
+    h("div", { class: "small" }, `${span}: ${number(done)} of ${counted(runs, "run")}, ${time}`));
+}
 
 function drawCalendars(datasets, year) {
   const shown = datasets.filter((one) => wanted.dataset || one.expected > 0);

@@ -130,21 +130,22 @@ export function airflowLink(parts, ...what) {
   return h("a", { href, onclick: open }, what);
 }
 
+let dialogs = 0;
+
 /** A dialog with a title; closed by Escape, by its button, or by `close`. Focus goes back to where it was. */
 export function dialog(title, { narrow = false, onclose } = {}) {
+  const id = `dialog-${(dialogs += 1)}`; // one may ask a question about another
   const body = h("div", { class: "body" });
   const foot = h("div", { class: "foot", hidden: true });
-  const element = h("dialog", { class: narrow && "narrow", "aria-labelledby": "dialog-title" },
+  const element = h("dialog", { class: narrow && "narrow", "aria-labelledby": id },
     h("div", { class: "head" },
-      h("h2", { id: "dialog-title" }, title),
+      h("h2", { id }, title),
       h("button", { class: "plain", "aria-label": "Close", onclick: () => element.close() }, "✕")),
     body, foot);
   element.addEventListener("close", () => {
     element.remove();
     onclose?.();
   });
-  // only one at a time can carry the id that names it
-  document.getElementById("dialog-title")?.removeAttribute("id");
   document.body.append(element);
   element.showModal();
   return { element, body, foot, close: () => element.close() };

@@ -1,0 +1,43 @@
+"""How fast pages are answered: ten years of twenty datasets, a hundred thousand jobs and issues, whole requests.
+
+A test asks Airflow's own app with our plugin in its process; it checks with room for a busy machine, this shows the
+figures.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree as ET
+
+from rich.console import Console
+from rich.table import Table
+
+from tools.stack import ROOT
+
+TEST: Final = "tests/dags/web/test_speed.py"
+TARGET_MS: Final = 300
+
+
+def bench(console: Console) -> bool:
+    """Whether every answer stays below the target."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", f"--junitxml={report}", TEST]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        if not report.exists():
+            raise SystemExit(done.stdout + done.stderr)
+        found = ET.parse(report).iter("property")  # noqa: S314 - pytest wrote it
+    taken = {item.get("name", ""): int(item.get("value", "")) for item in found}
+    if not taken:
+        raise SystemExit(done.stdout)
+    table = Table("request", title="Pages: ten years of twenty datasets, a hundred thousand jobs and issues")
+    table.add_column("ms, best of five", justify="right")
+    for path, milliseconds in taken.items():
+        colour = "green" if milliseconds < TARGET_MS else "red"
+        table.add_row(path, f"[{colour}]{milliseconds}[/]")
+    console.print(table)
+    return max(taken.values()) < TARGET_MS
