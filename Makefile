@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench package-mwaa package-composer package-astro smoke-influx docs screenshots lock up down
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock up down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ down: env ## stop the containers, keeping their data
 
 bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
 	@$(BIN)/python -m tools.bench $(ARGS)
+
+rule-counts: env ## count hits and false alarms of the rules of data quality on recorded data, into docs/quality.md (DATA=folder)
+	@$(BIN)/python -m tools.rule_counts $(DATA) --write
 
 package-mwaa: env ## what Amazon MWAA is given, in dist/mwaa (LAYOUT=dags: the library below dags/)
 	@$(BIN)/python -m tools.package mwaa $(if $(LAYOUT),--layout $(LAYOUT))

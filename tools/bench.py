@@ -1,11 +1,12 @@
 """How fast it loads, as a ratio to what the same machine can do at best in the same run.
 
-    python -m tools.bench [--days 5] [--rounds 3] [--schedule 365]
+    python -m tools.bench [--days 5] [--rounds 3] [--schedule 365] [--meters 1000]
 
 *Loading*: whole-market B1610 days (440,496 rows each) from the twin, through the operator's code path: fetch, parse,
 validate, archive, load, ledger, history. The limit is psql with `COPY` and `MERGE` of ready rows into an equal table
-without any of that. *Projecting*: such a day to InfluxDB, see `bench_influx`. *Scheduling*: catch-up of one-window
-days by a real scheduler, in runs a minute. *Pages*: what the server takes to answer, see `bench_pages`.
+without any of that. *Projecting*: such a day to InfluxDB, see `bench_influx`. *Meters*: importing and aggregating a
+year of half hours, see `bench_meters` and `bench_aggregates`. *Scheduling*: catch-up of one-window days by a real
+scheduler, in runs a minute. *Pages*: what the server takes to answer, see `bench_pages`.
 """
 
 from __future__ import annotations
@@ -69,16 +70,18 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=5, help="whole-market days to load (default: 5)")
     parser.add_argument("--rounds", type=int, default=3, help="times that each figure is taken (default: 3)")
     parser.add_argument("--schedule", type=int, default=365, help="days of scheduled catch-up, 0 to leave it out")
+    parser.add_argument("--meters", type=int, default=1000, help="meters whose year is aggregated (default: 1000)")
     parser.add_argument("--worker", nargs=2, metavar=("FIRST", "LAST"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
         return _worker(*map(date.fromisoformat, arguments.worker))
-    from tools import bench_influx, bench_meters, bench_pages  # not in the worker: its memory is measured
+    from tools import bench_aggregates, bench_influx, bench_meters, bench_pages  # not in the worker: its memory is measured
 
     met = _bench_loading(arguments.days, arguments.rounds)
     met &= bench_influx.bench(arguments.rounds, console)
     met &= bench_meters.bench(arguments.rounds, console)
     met &= bench_pages.bench(console)
+    met &= bench_aggregates.bench(arguments.rounds, console, arguments.meters)
     if arguments.schedule:
         met &= _bench_scheduling(arguments.schedule)
     sys.exit(0 if met else 1)

@@ -55,7 +55,7 @@ def _half_hours(dataset: str, *, zeros: int = 0, frozen: int = 0, spike: int = 0
         doc = f"the same value, not zero, for {frozen} half hours on end"
         rules.append(Rule("frozen", dataset, "amber", doc, "still", {"length": frozen, "zero": False}, back=2))
     if spread:
-        doc = f"beyond {spread} times the day's quartile distance (10 values or more)"
+        doc = f"beyond {spread} times the day's quartile distance, at least a quarter of its median (10 values or more)"
         rules.append(Rule("outlier", dataset, "amber", doc, "outlier", {"times": spread}))
     if spike:
         doc = f"over {spike} times the highest of the same half hour in the last 4 weeks"
@@ -64,14 +64,14 @@ def _half_hours(dataset: str, *, zeros: int = 0, frozen: int = 0, spike: int = 0
 
 
 RULES: Final = (
-    *_half_hours(METERS, zeros=48, frozen=12, spike=3, spread=3),
+    *_half_hours(METERS, zeros=48, frozen=12, spike=12, spread=20),
     Rule("missing_day", METERS, "amber", "days before this one are not there", "missing_day", looks_back=True),
     Rule("negative", METERS, "red", "a meter's register cannot run below zero", "negative"),
     Rule("negative_total", METERS, "red", "nor can the total of a day", "negative", series="meter_days"),
-    *_half_hours(PRICES, frozen=12, spike=3, spread=3),
+    *_half_hours(PRICES, frozen=12, spike=5, spread=5),
     Rule("one_price", PRICES, "red", "buy and sell price are one since 5 November 2015", "one_price"),
     Rule("niv_sign", PRICES, "red", "the code says short (P) or long (N), the imbalance volume the other", "niv_sign"),
-    *_half_hours(INDEX, frozen=12, spike=3, spread=3),
+    *_half_hours(INDEX, frozen=12, spike=5, spread=5),
     *_half_hours(GENERATION, frozen=48),
     Rule("solar_at_night", GENERATION, "amber", "a solar unit generates from 23:00 to 02:00 UTC", "solar_at_night"),
     Rule("over_capacity", GENERATION, "amber", "more than 1.1 times what the unit can do in half an hour", "capacity"),

@@ -13,6 +13,8 @@ from energy_ingest.errors import Misconfigured
 from energy_ingest.windows import parse_range, utc_now
 
 app: Final = typer.Typer(help="Data quality: checks, issues.", no_args_is_help=True)
+MOST: Final = 1000
+"""Issues in a report."""
 Names = Annotated[list[str] | None, typer.Option("--dataset", metavar="NAME", help="Only this; may be repeated.")]
 
 
@@ -38,19 +40,38 @@ def report(
     meter: Annotated[str, typer.Option("--meter", metavar="MPAN", help="Only this meter.")] = "",
     dataset: Names = None,
     as_json: Json = False,
+    as_html: Annotated[bool, typer.Option("--html", help="Print a page in HTML.")] = False,
 ) -> None:
-    """Show open issues, MPANs masked. Exit code 1: there are amber ones; 2: red ones that nobody acknowledged."""
+    """Show open issues with what is missing, MPANs masked; and the scores of days and files, the newest first.
+
+    With --meter, issues only: a day and a file are scored as a whole. Exit code 1: there are amber ones; 2: red ones
+    that nobody acknowledged.
+    """
+    from energy_ingest.cli import quality_report as text
     from energy_ingest.loading import database, issues, quality
 
-    wanted = parse_range(day, day)[0] if day else None
-    search = issues.Search(quality.known(dataset), day=wanted, mpan=meter or None)
+    if as_json and as_html:
+        raise Misconfigured("--json and --html are two reports: ask for one at a time")
+    names, wanted = quality.known(dataset), parse_range(day, day)[0] if day else None
+    search = issues.Search(names, day=wanted, mpan=meter or None)
     with options.warehouse() as connection, database.typed_errors():
-        found = [issues.shown(row) for row in issues.listed(connection, search, 1000)]
+        found = [issues.shown(row) for row in issues.listed(connection, search, MOST)]
+        scored = (
+            []
+            if meter
+            else [issues.day_scores(connection, names, wanted), issues.file_scores(connection, names, wanted)]
+        )
+    days, files = scored or ([], [])
+    report = {"issues": [{**issue, "where": text.where(issue)} for issue in found], "days": days, "files": files}
     if as_json:
-        output.show_json([{k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in i.items()} for i in found])
+        output.show_json(text.as_json(report))
+    elif as_html:
+        typer.echo(text.as_html(report, utc_now()))
     else:
-        columns = ("issue_id", "severity", "dataset", "rule", "subject", "day", "value_count", "note")
-        output.show_table([name.replace("_", " ") for name in columns], ([i[name] for name in columns] for i in found))
+        for title, header, rows in text.tables(report):
+            typer.secho(f"{title}:" if rows else f"{title}: none", bold=True)
+            if rows:
+                output.show_table(header, rows)
     open_ones = [issue["severity"] for issue in found if not issue["acknowledged_at"]]
     raise typer.Exit(_code(open_ones.count("red"), open_ones.count("amber")))
 

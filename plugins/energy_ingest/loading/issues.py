@@ -101,6 +101,29 @@ def trend(connection: psycopg.Connection, datasets: Sequence[str], last: date, d
     return _cursor(connection).execute(statement("quality/trend"), values).fetchall()
 
 
+def day_scores(
+    connection: psycopg.Connection, datasets: Sequence[str], day: date | None, limit: int = 100
+) -> list[Row]:
+    """How right days are, the newest first: of one date, or of the newest."""
+    query = (
+        "SELECT * FROM ledger.quality_day_score WHERE dataset = ANY(%s) AND (%s::date IS NULL OR day = %s)"
+        " ORDER BY day DESC, dataset LIMIT %s"
+    )
+    return _cursor(connection).execute(query, [list(datasets), day, day, limit]).fetchall()
+
+
+def file_scores(
+    connection: psycopg.Connection, datasets: Sequence[str], day: date | None, limit: int = 50
+) -> list[Row]:
+    """How right files and answers are, by their values in force, the newest first: those with a date, or the newest."""
+    query = (
+        "SELECT * FROM ledger.quality_file_score WHERE dataset = ANY(%s) AND (%s::date IS NULL OR job_id IN"
+        " (SELECT job_id FROM ledger.quality_count WHERE dataset = ANY(%s) AND day = %s)) ORDER BY job_id DESC LIMIT %s"
+    )
+    rows = _cursor(connection).execute(query, [list(datasets), day, list(datasets), day, limit]).fetchall()
+    return [{name: masked_text(value) for name, value in row.items()} for row in rows]
+
+
 def acknowledge(connection: psycopg.Connection, issue_id: int, by: str, note: str, now: datetime) -> bool:
     """Note that somebody knows of an unresolved issue; False if there is none of this number."""
     query = (

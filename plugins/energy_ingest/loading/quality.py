@@ -132,17 +132,18 @@ def _check(
         connection.execute(statement("quality/resolve"), values)
         query = "DELETE FROM ledger.quality_count WHERE dataset = %s AND day BETWEEN %s AND %s"
         connection.execute(query, [dataset, first, last])
-        series = sql.SQL("\nUNION ALL\n").join(_series(name, first, last) for name in SERIES[dataset])
-        connection.execute(sql.SQL(statement("quality/count")).format(dataset=dataset, now=now, series=series))
+        every = sql.SQL("\nUNION ALL\n").join(series(name, first, last) for name in SERIES[dataset])
+        connection.execute(sql.SQL(statement("quality/count")).format(dataset=dataset, now=now, series=every))
         connection.execute("DELETE FROM ledger.quality_mark WHERE mark_id = ANY(%s)", [marks])
 
 
-def _series(name: str, since: date, until: date) -> sql.Composed:
+def series(name: str, since: date, until: date) -> sql.Composed:
+    """The query for the values of a series on these days, both inclusive."""
     return sql.SQL(statement(f"quality/series/{name}")).format(since=since, until=until)
 
 
 def faults(rule: Rule, first: date, last: date) -> sql.Composed:
     """The query for the values that break a rule: subject, day, item, value, what it should be, job."""
     around = timedelta(days=rule.back)
-    series = _series(rule.series or SERIES[rule.dataset][0], first - around, last + around)
-    return sql.SQL(statement(f"quality/rules/{rule.sql}")).format(series=series, first=first, last=last, **rule.limits)
+    read = series(rule.series or SERIES[rule.dataset][0], first - around, last + around)
+    return sql.SQL(statement(f"quality/rules/{rule.sql}")).format(series=read, first=first, last=last, **rule.limits)

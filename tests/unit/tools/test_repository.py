@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
+from energy_ingest.quality import RULES
 from energy_ingest.settings import SETTINGS
-from tools import docs
+from tools import docs, rule_counts
 from tools.bootstrap import ROOT
 
 
@@ -33,3 +34,9 @@ def test_ignored_folders_are_regular_expressions_too():
         lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
         assert lines
         assert all(re.fullmatch(r"[a-z_]+/", line) for line in lines)
+
+
+def test_every_rule_of_data_quality_has_its_counts_with_its_limits():
+    table = (docs.DOCS / "quality.md").read_text().partition("<!-- counts: ")[2].partition("<!-- /counts")[0]
+    counted = {tuple(cell.strip() for cell in line.split("|")[1:4]) for line in table.splitlines()}
+    assert {rule_counts.heading(rule) for rule in RULES} <= counted, "run `make rule-counts DATA=...`"
