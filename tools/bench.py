@@ -75,7 +75,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         return _worker(*map(date.fromisoformat, arguments.worker))
-    from tools import bench_aggregates, bench_influx, bench_meters, bench_pages  # not in the worker: its memory is measured
+    # not in the worker: its memory is measured
+    from tools import bench_aggregates, bench_influx, bench_meters, bench_pages
 
     met = _bench_loading(arguments.days, arguments.rounds)
     met &= bench_influx.bench(arguments.rounds, console)
