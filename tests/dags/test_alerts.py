@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import date, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
-from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 
 from energy_ingest import settings, windows
 from energy_ingest.alerts import text
@@ -26,6 +17,9 @@ from energy_ingest.errors import Misconfigured
 from energy_ingest.loading import incidents as incidents_
 from include.twin.client import Twin
 from tests.dags.harness import interval, parse, run
+from tests.dags.listeners import Mailbox, Sink, deployment, mailbox, nobody_else, sink
+
+__all__ = ["deployment", "mailbox", "nobody_else", "sink"]
 
 PRICES = "elexon_system_prices"
 MESSAGE = text.message(
@@ -33,97 +27,6 @@ MESSAGE = text.message(
 )
 
 pytestmark = pytest.mark.usefixtures("metadata")
-
-
-@dataclass
-class Mailbox:
-    """A mail server that asks for a password, and what it was given."""
-
-    mails: list[EmailMessage] = field(default_factory=list)
-    logins: list[tuple[bytes, bytes]] = field(default_factory=list)
-    refuses: bytes = b""
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
-
-    def __call__(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        self.logins.append((data.login, data.password))
-        return AuthResult(success=not self.refuses, handled=False, message=self.refuses.decode() or None)
-
-
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    box = Mailbox()
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Controller(box, hostname="127.0.0.1", port=port, authenticator=box, auth_require_tls=False)
-    server.start()
-    mail = {"HOST": "127.0.0.1", "PORT": f"{port}", "USERNAME": "me"}
-    mail |= {"PASSWORD": "mail-secret", "FROM": "Energy <energy@example.org>", "ENCRYPTION": "none"}
-    for name, value in mail.items():
-        monkeypatch.setenv(f"MAIL_{name}", value)
-    monkeypatch.setenv("ADMIN_EMAIL", "a@example.org, b@example.org")
-    yield box
-    server.stop()
-
-
-@dataclass
-class Sink:
-    """An HTTP server that takes whatever it is given, or answers with another status."""
-
-    url: str = ""
-    status: int = 200
-    bodies: list[Any] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-
-
-@pytest.fixture
-def sink() -> Iterator[Sink]:
-    sink = Sink()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            sink.bodies.append(json.loads(body) if body else self.path)
-            sink.headers.append(dict(self.headers))
-            self.send_response(sink.status)
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        do_GET = do_POST
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    sink.url = f"http://127.0.0.1:{server.server_port}"
-    yield sink
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(autouse=True)
-def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No channel of whoever runs the tests."""
-    for name in ("SLACK_WEBHOOK_URL", "ADMIN_EMAIL", "MAIL_HOST", "HEARTBEAT_URL", settings.ALERT_CHANNELS.env):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def deployment(twin: Twin, warehouse_url: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A warehouse and the twin in place of the upstream; the warehouse's address."""
-    monkeypatch.setenv("AIRFLOW_CONN_ENERGY_WAREHOUSE", warehouse_url)
-    monkeypatch.setenv("AIRFLOW_CONN_ELEXON_DEFAULT", json.dumps({"conn_type": "http", "host": twin.url}))
-    monkeypatch.setenv(settings.ARCHIVE_URL.env, (tmp_path / "archive").as_uri())
-    monkeypatch.setenv(settings.START.env, f"{windows.utc_now().date() - timedelta(days=1)}")
-    return warehouse_url
 
 
 def today() -> tuple[Any, Any]:
@@ -332,13 +235,18 @@ def test_a_connection_wins_over_the_environment(mailbox: Mailbox, sink: Sink, mo
 
 
 def test_slack_by_its_api(sink: Sink, monkeypatch: pytest.MonkeyPatch):
+    """It answers with 200 whatever is wrong; `ok` says whether it took the message."""
     from energy_ingest.hooks.channels import channels
 
     connection = {"conn_type": "slack", "password": "xoxb-token", "extra": {"base_url": f"{sink.url}/api/"}}
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_API_DEFAULT", json.dumps(connection))
-    with pytest.raises(Exception, match=r"ok|JSON|parse"):  # the sink does not answer as Slack does
+    sink.answer = b'{"ok": false, "error": "invalid_auth"}'
+    with pytest.raises(Exception, match="invalid_auth"):
         channels().all["slack"](MESSAGE)
-    assert sink.bodies[0]["channel"] == "#energy-alerts"
+    sink.answer = b'{"ok": true}'
+    channels().all["slack"](MESSAGE)
+    assert sink.bodies[1]["channel"] == "#energy-alerts"
+    assert [item["color"] for item in sink.bodies[1]["attachments"]] == ["danger"]
     assert sink.headers[0]["Authorization"] == "Bearer xoxb-token"
 
 
@@ -404,6 +312,42 @@ def test_the_heartbeat_goes_where_it_may(sink: Sink, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HEARTBEAT_URL", f"{sink.url}/ping/uuid")
     assert heartbeat() == "127.0.0.1"
     assert sink.bodies == ["/ping/uuid"]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_heartbeat_that_is_not_taken_is_no_heartbeat(sink: Sink, monkeypatch: pytest.MonkeyPatch, status: int):
+    """Nor is a redirection followed: it may lead anywhere."""
+    from energy_ingest.errors import Retryable
+    from energy_ingest.hooks.channels import heartbeat
+
+    monkeypatch.setenv("HEARTBEAT_URL", f"{sink.url}/ping/uuid")
+    sink.status = status
+    with pytest.raises(Retryable, match=f"127.0.0.1 did not take the heartbeat .{status}"):
+        heartbeat()
+    assert sink.bodies == ["/ping/uuid"]
+
+
+def test_a_heartbeat_by_connection_and_to_hosts_that_are_named(sink: Sink, monkeypatch: pytest.MonkeyPatch):
+    from energy_ingest.hooks.channels import heartbeat, heartbeat_url
+
+    monkeypatch.setenv("HEARTBEAT_URL", "https://never.example/x")
+    conn = json.dumps({"conn_type": "http", "host": f"{sink.url}/by-connection"})
+    monkeypatch.setenv("AIRFLOW_CONN_ENERGY_HEARTBEAT", conn)
+    assert heartbeat() == "127.0.0.1"
+    assert sink.bodies == ["/by-connection"]
+    monkeypatch.delenv("AIRFLOW_CONN_ENERGY_HEARTBEAT")
+    monkeypatch.setenv(settings.HEARTBEAT_HOSTS.env, "never.example")
+    assert heartbeat_url() == "https://never.example/x"
+
+
+def test_the_monitor_runs_each_quarter_of_an_hour():
+    dag = parse().dags["platform_monitor"]
+    assert dag.timetable.summary == "*/15 * * * *" and not dag.catchup
+
+
+def test_no_dag_has_a_deadline_that_every_run_of_the_past_would_miss():
+    for dag in parse().dags.values():
+        assert not getattr(dag, "deadline", None) and not getattr(dag, "sla_miss_callback", None), dag.dag_id
 
 
 @pytest.mark.parametrize(

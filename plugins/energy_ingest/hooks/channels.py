@@ -100,9 +100,11 @@ def heartbeat() -> str | None:
         return None
     host = urlsplit(url).hostname
     try:
-        requests.get(url, timeout=TIMEOUT, allow_redirects=False).raise_for_status()
+        answer = requests.get(url, timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException as error:  # its text has the whole address, which is a secret
         raise Retryable(f"{host} did not take the heartbeat ({type(error).__name__})") from None
+    if not answer.ok or answer.is_redirect:
+        raise Retryable(f"{host} did not take the heartbeat ({answer.status_code})")
     return host
 
 
