@@ -248,6 +248,23 @@ def test_the_archive_has_a_retention_of_its_own(
     ]
 
 
+def test_a_job_stays_until_its_answer_has_expired(
+    warehouse_url: str, archive: Path, clean: Any, monkeypatch: pytest.MonkeyPatch
+):
+    """Else nobody would know of the answer any more, and it would stay for ever."""
+    monkeypatch.setenv("ENERGY_ARCHIVE_DAYS", "90")
+    feed = Feed()
+    for created in ("2024-03-05T10:00:00Z", "2024-03-05T11:00:00Z", "2024-03-05T12:00:00Z"):  # no value of ours
+        feed.restate(DAY, "createdDateTime", created)
+        load(warehouse_url, feed, archive, days(DAY))
+    with connect(warehouse_url) as connection:
+        connection.execute("UPDATE ledger.import_job SET influx_pending = false")
+    named = one(warehouse_url, "SELECT count(DISTINCT archive_path) FROM ledger.import_job")
+    assert (named, clean().counts()["import_job"]) == (3, 0)
+    assert len(clean(NOW + timedelta(days=91)).files["archive"]) == 2
+    assert len(list(archive.rglob("*.gz"))) == 1
+
+
 def test_orphans_are_what_no_job_names(warehouse_url: str, archive: Path, clean: Any):
     load(warehouse_url, Feed(), archive, days(DAY))
     (body,) = archive.rglob("*.gz")

@@ -19,6 +19,7 @@ from energy_ingest.loading.database import connect
 from energy_ingest.loading.incidents import Channels
 from energy_ingest.sources import Scope
 from tests.postgres.cli.conftest import EnergyIngest, energy_ingest
+from tests.postgres.processes import together
 from tests.postgres.world import DAY, Feed, ask, audit, days, load, one
 
 __all__ = ["energy_ingest"]
@@ -127,6 +128,39 @@ def test_stuck_after_an_hour(warehouse_url: str, connection: psycopg.Connection,
     assert len(figures(connection).stuck) == count
 
 
+def test_exactly_an_hour_is_not_more_than_an_hour(warehouse_url: str, connection: psycopg.Connection):
+    job = begun(warehouse_url, 0)
+    start = one(warehouse_url, "SELECT started_at FROM ledger.import_job WHERE job_id = %s", job)
+    hour = timedelta(hours=1)
+    assert monitor.examine(connection, start + hour).figures.stuck == []
+    (stuck,) = monitor.examine(connection, start + hour + timedelta.resolution).figures.stuck
+    assert (stuck.job_id, stuck.since, stuck.is_alive) == (job, start, False)
+
+
+def free(_: Any, url: str, number: int) -> None:
+    with connect(url) as connection:
+        report = monitor.examine(connection, datetime.now(UTC))
+        monitor.tell(connection, report, Channels())
+        monitor.handle_stuck(connection, report)
+
+
+def test_several_monitors_at_once_free_a_job_once(warehouse_url: str):
+    file = a_file(warehouse_url, 61)
+    together(free, *((warehouse_url, number) for number in range(4)))
+    row = "SELECT status, retry_count FROM ledger.import_job WHERE job_id = %s"
+    assert ask(warehouse_url, row, file) == [("queued", 1)], "one of its retries is used up"
+
+
+def test_a_file_whose_session_lives_is_never_queued_again(warehouse_url: str, connection: psycopg.Connection):
+    file = a_file(warehouse_url, 61)
+    with connect(warehouse_url) as worker:
+        worker.execute("UPDATE ledger.import_job SET backend_pid = pg_backend_pid() WHERE job_id = %s", [file])
+        free(None, warehouse_url, 0)
+        assert one(warehouse_url, "SELECT status FROM ledger.import_job WHERE job_id = %s", file) == "processing"
+    free(None, warehouse_url, 0)
+    assert one(warehouse_url, "SELECT status FROM ledger.import_job WHERE job_id = %s", file) == "queued"
+
+
 def test_people_are_told_first_then_the_dead_are_freed_once(warehouse_url: str, connection: psycopg.Connection):
     dead, file = begun(warehouse_url, 61), a_file(warehouse_url, 61)
     given_up = a_file(warehouse_url, 61, 3)
@@ -188,6 +222,49 @@ def test_a_source_is_down_when_it_was_silent_for_an_hour(connection: psycopg.Con
 
 
 # --- commands ---
+
+
+@pytest.mark.parametrize(
+    ("failed", "tried", "code"),
+    [(19, 19, 0), (5, 20, 0), (6, 20, 1), (10, 20, 1), (11, 20, 2)],  # too few; 25 %, more; 50 %, more
+)
+def test_the_failure_rate_at_its_edges(
+    energy_ingest: EnergyIngest, connection: psycopg.Connection, failed: int, tried: int, code: int
+):
+    fail(connection, tried, Rejected("x"))
+    connection.execute(
+        "UPDATE ledger.import_job SET status = 'completed', error_type = NULL WHERE job_id > %s", [failed]
+    )
+    shown = energy_ingest("monitor", "--json")
+    assert shown.code == code
+    assert [(item["completed"], item["failed"]) for item in shown.json["upstreams"]] == [(tried - failed, failed)]
+    rate = {kpi["name"]: kpi for kpi in shown.json["kpis"]}["success_rate"]
+    assert (rate["value"], rate["is_met"]) == (pytest.approx(1 - failed / tried), False)
+
+
+def test_a_day_ends_after_24_hours(warehouse_url: str, connection: psycopg.Connection):
+    fail(connection, 1, Rejected("x"))
+    day, queued = timedelta(hours=24), one(warehouse_url, "SELECT queued_at FROM ledger.import_job")
+    assert monitor.examine(connection, queued + day - timedelta.resolution).figures.total("failed") == 1
+    assert monitor.examine(connection, queued + day).figures.total("failed") == 0
+
+
+WAITING = """
+    INSERT INTO ledger.window (dataset, scope, window_start, window_end, label, state, next_due_at)
+    SELECT 'elexon_system_prices', 'all', day, day + interval '1 day', day, 'pending', now() - interval '1 hour'
+    FROM generate_series(date '2024-01-01', date '2024-01-01' + %s - 1, interval '1 day') AS day"""
+
+
+@pytest.mark.parametrize(("waiting", "code"), [(100, 0), (101, 1)])
+def test_the_queue_at_its_edge(energy_ingest: EnergyIngest, connection: psycopg.Connection, waiting: int, code: int):
+    connection.execute(WAITING, [waiting])
+    shown = energy_ingest("monitor", "--json")
+    assert shown.code == code
+    assert {kpi["name"]: kpi["value"] for kpi in shown.json["kpis"]}["queue_depth"] == waiting
+    assert [finding["rule"] for finding in shown.json["findings"]] == ["queue_depth"] * code
+    assert all(finding["since"] for finding in shown.json["findings"]), "since the first was due"
+    said = energy_ingest("monitor", "--verbose")
+    assert "upstream, 24 h" in said.out and "seconds each" in said.out
 
 
 def test_the_exit_code_is_the_status(energy_ingest: EnergyIngest, connection: psycopg.Connection):

@@ -6,10 +6,12 @@ import difflib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 from energy_ingest import catalog, settings
 from energy_ingest.doctor.report import Check, Report, Status
@@ -77,9 +79,12 @@ def archive(_: Report) -> Iterator[Check]:
         return
     folder = Path(url.removeprefix("file://"))
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not os.access(there, os.W_OK):
+    try:  # rights alone say nothing to root, nor of a disk that is read-only
+        with tempfile.TemporaryFile(dir=there) as probe:
+            probe.write(b"energy-ingest doctor")
+    except OSError as error:
         fix = f"set {settings.ARCHIVE_URL.env} to a folder that can"
-        yield Check("archive", "failed", f"{folder} cannot be written", fix)
+        yield Check("archive", "failed", f"{folder} cannot be written ({error.strerror})", fix)
         return
     disk = shutil.disk_usage(there)
     found = f"{folder}, {disk.free / 2**30:,.1f} of {disk.total / 2**30:,.1f} GiB free"
@@ -94,8 +99,10 @@ def _remote_archive(url: str) -> Check:
     try:
         from energy_ingest.hooks.loader import archive_root
 
-        archive_root().exists()
+        probe = archive_root() / f"doctor-{uuid4().hex}.part"  # would be cleaned up as an orphan, if left behind
+        probe.write_bytes(b"energy-ingest doctor")
+        probe.unlink()
     except Exception as error:  # each store has errors of its own
         fix = "install the store's provider (such as apache-airflow-providers-amazon[s3fs]), and check its credentials"
         return Check("archive", "failed", f"{url}: {type(error).__name__}: {error}", fix)
-    return Check("archive", "ok", f"{url} answers")
+    return Check("archive", "ok", f"{url} can be written")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -13,9 +15,12 @@ from energy_ingest import catalog, settings
 from energy_ingest.alerts.redact import redact
 from energy_ingest.doctor.report import Check, Report
 from energy_ingest.errors import Misconfigured, Retryable
+from energy_ingest.windows import utc_now
 
 TIMEOUT: Final = 10.0
 """Seconds; who is slower is as good as down."""
+SKEW: Final = 30.0
+"""Seconds between an upstream's clock and ours, of whole seconds as HTTP tells them."""
 
 
 def upstreams(_: Report) -> Iterator[Check]:
@@ -31,7 +36,7 @@ def _upstream(upstream: catalog.Upstream) -> Check:
         from energy_ingest.hooks.loader import hook_for
 
         hook = hook_for(next(item for item in catalog.DATASETS.values() if item.source is upstream))
-        status = _status(hook.session, hook.base_url.rstrip("/") + upstream.health)
+        status, skew = _answer(hook.session, hook.base_url.rstrip("/") + upstream.health)
     except requests.RequestException as error:
         return Check(name, "warning", f"{hook.base_url} does not answer ({type(error).__name__})", fix)
     except Misconfigured as error:
@@ -40,12 +45,22 @@ def _upstream(upstream: catalog.Upstream) -> Check:
         return Check(name, "failed", f"{type(error).__name__}: {error}", f"correct the connection {upstream.conn_id}")
     # where no path for this is known, any answer of the host says that it is there
     well = status == requests.codes.ok or (not upstream.health and status < 500)
+    if well and abs(skew) > SKEW:
+        found = f"{hook.base_url} answers, by a clock {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} ours"
+        return Check(name, "warning", found, "synchronise this machine's clock (NTP): it judges what is published")
     return Check(name, "ok" if well else "warning", f"{hook.base_url} answers with {status}", None if well else fix)
 
 
-def _status(session: requests.Session, url: str) -> int:
+def _answer(session: requests.Session, url: str) -> tuple[int, float]:
+    """The status, and by how many seconds the server's clock is ahead of ours, as far as it says."""
     with session.get(url, timeout=TIMEOUT, stream=True, allow_redirects=False) as response:
-        return response.status_code
+        now = utc_now()
+        try:
+            age = timedelta(seconds=int(response.headers.get("Age", 0)))  # of an answer from a cache
+            said = parsedate_to_datetime(response.headers["Date"]) + age
+        except (KeyError, ValueError):
+            said = now
+        return response.status_code, (said.astimezone(UTC) - now).total_seconds()
 
 
 def influxdb(_: Report) -> Iterator[Check]:

@@ -60,14 +60,20 @@ def clean_up(
         Misconfigured: the role may not delete.
     """
     removed = Removed(dry_run)
-    values = {"cutoff": now - timedelta(days=days), "kpi_cutoff": now - timedelta(days=max(days, KPI_DAYS))}
+    values = {
+        "cutoff": now - timedelta(days=days),
+        "kpi_cutoff": now - timedelta(days=max(days, KPI_DAYS)),
+        "answers_expire": bool(settings.ARCHIVE_DAYS.get()),
+    }
     with database.typed_errors():
-        removed.files["meter_files"] = _meter_files(connection, inbox, values, dry_run)
+        files, removed.files["meter_files"] = _meter_files(connection, inbox, values, dry_run)
         if settings.ARCHIVE_DAYS.get():
             before = now - timedelta(days=settings.ARCHIVE_DAYS.get_int())
             removed.files["archive"] = _answers(connection, archive, before, dry_run)
         removed.files["orphans"] = _orphans(connection, archive, now, dry_run)
         with connection.transaction(force_rollback=dry_run):
+            gone = {**values, "answers": removed.files.get("archive", []), "files": files}
+            connection.execute(statement("cleanup/forget_files"), gone)
             for table in TABLES:
                 rows = connection.execute(statement(f"cleanup/{table}"), values)
                 removed.rows[table] = [redact(" ".join(str(value) for value in row)) for row in rows]
@@ -91,17 +97,18 @@ def _former_versions(connection: psycopg.Connection, before: datetime) -> tuple[
     return lines, total
 
 
-def _meter_files(connection: psycopg.Connection, inbox: Any, values: dict[str, Any], dry_run: bool) -> list[str]:
-    """Files whose rows are loaded, with their reports; what failed or was only tried is an only copy."""
+def _meter_files(
+    connection: psycopg.Connection, inbox: Any, values: dict[str, Any], dry_run: bool
+) -> tuple[list[int], list[str]]:
+    """Jobs and files whose rows are loaded; their reports go too. What failed or was only tried is an only copy."""
     processed = f"{str(inbox.path).rstrip('/')}/processed/"
     rows = connection.execute(statement("cleanup/meter_files"), values).fetchall()
     found = [(job_id, path) for job_id, path in rows if path == processed + path.rpartition("/")[2]]
-    for job_id, path in () if dry_run else found:
+    for _, path in () if dry_run else found:
         for each in (path, f"{path}.report.txt"):
             if inbox.fs.exists(each):
                 inbox.fs.rm(each)
-        connection.execute("UPDATE ledger.import_job SET file_uri = NULL WHERE job_id = %s", [job_id])
-    return [redact(path) for _, path in found]
+    return [job_id for job_id, _ in found], [redact(path) for _, path in found]
 
 
 def _answers(connection: psycopg.Connection, archive: Any, before: datetime, dry_run: bool) -> list[str]:
@@ -115,7 +122,6 @@ def _answers(connection: psycopg.Connection, archive: Any, before: datetime, dry
         for description in list(body.parent.glob(f"{body.name.removesuffix('.gz')}_*.meta.json")):
             description.unlink(missing_ok=True)
         body.unlink(missing_ok=True)
-        connection.execute("UPDATE ledger.import_job SET archive_path = NULL WHERE archive_path = %s", [path])
     return found
 
 
