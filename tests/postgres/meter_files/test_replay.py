@@ -58,6 +58,44 @@ def test_a_corrected_cell_is_loaded(box: Box, run: Run):
     audit(box.url)
 
 
+def test_what_is_wrong_in_its_correction_may_be_corrected_again(box: Box, run: Run):
+    box.load("bad.csv", bad_file().replace("31/06/2024", "03/06/2024"))
+    for job, value, code in ((1, "x", 2), (2, "y", 2), (3, "1.5", 0)):
+        (number,) = ask(box.url, "SELECT quarantine_id FROM ledger.quarantine WHERE resolved_at IS NULL")[0]
+        assert run("quarantine", "replay", f"{job}", "--set", f"{number}:HH02={value}")[0] == code
+    assert readings(box.url, "quantity_kwh")[1] == (Decimal("1.5"),)
+    assert run("quarantine", "list")[0] == 0
+    audit(box.url)
+
+
+def test_what_was_blank_or_broke_off_is_completed(box: Box, run: Run):
+    half = f"{METERS[1]},{DAY:%d/%m/%Y},1,2"
+    box.load("bad.csv", wide([("", DAY, ["1"] * 48)]) + half)
+    sites = box.put("sites/sites.csv", "name,address\n,1 High Street\nB,2 High Street\n")
+    box.run()
+    assert not sites.exists()
+    by_column = dict(ask(box.url, "SELECT column_name, quarantine_id FROM ledger.quarantine"))
+    rest = [f"HH{n:02}={n}" for n in range(3, 47)]
+    for job, entry, fixes in (
+        ("1", by_column["MPAN"], [f"MPAN={METERS[0]}"]),
+        ("1", by_column["(row)"], ["(row)=", *rest]),
+        ("2", by_column["name"], ["name=A"]),
+    ):
+        arguments = [part for fix in fixes for part in ("--set", f"{entry}:{fix}")]
+        code, out = run("quarantine", "replay", job, *arguments)
+        assert code == 0, out
+    assert ask(box.url, "SELECT mpan, count(*) FROM energy.meter_reading GROUP BY 1 ORDER BY 1") == [
+        (METERS[0], 48),
+        (METERS[1], 46),
+    ]
+    assert ask(box.url, "SELECT name, address FROM energy.site ORDER BY 1") == [
+        ("A", "1 High Street"),
+        ("B", "2 High Street"),
+    ]
+    assert run("quarantine", "list")[0] == 0
+    audit(box.url)
+
+
 def test_what_is_still_wrong_is_refused_again_under_its_own_row_number(box: Box, run: Run):
     box.load("bad.csv", bad_file())
     code, _ = run("quarantine", "replay", "1")

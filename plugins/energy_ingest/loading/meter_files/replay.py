@@ -6,7 +6,7 @@ What is replayed becomes a file of JSON lines and a job of its own; its last tra
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, BinaryIO, Final
@@ -21,7 +21,7 @@ from energy_ingest.loading.meter_files.inbox import Inbox
 from energy_ingest.loading.meter_files.jobs import Job, Order, Worker
 from energy_ingest.loading.meter_files.load import TARGETS, Report
 from energy_ingest.reading import REJECT_SCHEMA
-from energy_ingest.sources.meter_files import DAILY, READINGS, Decision, Options, Piece, parse_again
+from energy_ingest.sources.meter_files import DAILY, READINGS, SHAPE, Decision, Options, Piece, parse_again
 
 SCHEMAS: Final = {"hh": READINGS, "daily": DAILY}
 
@@ -53,7 +53,9 @@ def order_again(
         raise Misconfigured(
             f"entry {unknown[0]} is no open one of job {job.job_id}: energy-ingest quarantine show {job.job_id}"
         )
-    chosen = [_fixed(open_entries[number], fixes[number]) for number in sorted(fixes)] or list(open_entries.values())
+    names = decision_of(connection, job).columns if fixes else ()
+    chosen = [_fixed(open_entries[number], fixes[number], names) for number in sorted(fixes)]
+    chosen = chosen or list(open_entries.values())
     if not chosen:
         raise Misconfigured(f"job {job.job_id} has no open entries in quarantine: there is nothing to replay")
     order = replace(
@@ -68,16 +70,25 @@ def order_again(
     return inbox.add_text(connection, f"replay_of_{job.job_id}.jsonl", "\n".join(lines).encode(), order, worker)
 
 
-def _fixed(entry: Entry, fix: Mapping[str, str]) -> Entry:
+def _fixed(entry: Entry, fix: Mapping[str, str], names: Sequence[str]) -> Entry:
+    """The entry as corrected: what it has, its blank cell, or anything in a row that was not whole."""
     raw = json.loads(entry["raw"])
-    if unknown := sorted(set(fix) - set(raw)):
+    known = dict.fromkeys((*raw, *(names if SHAPE in raw else (entry["column_name"],))))
+    if unknown := sorted(set(fix) - set(known)):
         raise Misconfigured(
-            f"entry {entry['quarantine_id']} has no column {unknown[0]!r}: its columns are {', '.join(raw)}"
+            f"entry {entry['quarantine_id']} has no column {unknown[0]!r}: its columns are {', '.join(known)}"
         )
     return {**entry, "raw": json.dumps({**raw, **fix})}
 
 
-def pieces(connection: psycopg.Connection, job: Job, body: BinaryIO, options: Options) -> Iterator[Piece]:
+def decision_of(connection: psycopg.Connection, job: Job) -> Decision:
+    """How the file was read that had these rows first."""
+    while "replays" in job.metadata:
+        job = jobs.find(connection, job.metadata["replays"])
+    return msgspec.convert(Report.of(job).decision, Decision)
+
+
+def pieces(job: Job, body: BinaryIO, decision: Decision, options: Options) -> Iterator[Piece]:
     """The rows of a replay: those that a parser refused are read again, those that the loader refused are typed.
 
     Row numbers are those of the file that had them first.
@@ -85,7 +96,6 @@ def pieces(connection: psycopg.Connection, job: Job, body: BinaryIO, options: Op
     lines = [json.loads(line) for line in body]
     cells = [line for line in lines if not _is_typed(job, line)]
     if cells:
-        decision = msgspec.convert(Report.of(jobs.find(connection, job.metadata["replays"])).decision, Decision)
         piece = parse_again([line["raw"] for line in cells], decision, options)
         numbers = pl.DataFrame(
             {"row_number": range(1, len(cells) + 1), "original": [line["row_number"] for line in cells]}

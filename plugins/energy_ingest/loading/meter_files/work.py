@@ -167,8 +167,9 @@ class Importer:
         check: Any = job.metadata.get("mpan_check") or settings.METER_MPAN_CHECK.get_choice(*jobs.MPAN_CHECKS)
         options = Options(job.import_type, today=job.queued_at.date(), feed=job.feed, mpan_check=check)
         if "replays" in job.metadata:
+            decision = replay.decision_of(connection, job)
             with open_file() as body:
-                return iter(list(replay.pieces(connection, job, body, options)))
+                return iter(list(replay.pieces(job, body, decision, options)))
         return parse(open_file, _decision(job, told, open_file, options), options, job.resume_row, self.piece_bytes)
 
     def _fail(self, job: Job, error: str, *, may_retry: bool) -> None:

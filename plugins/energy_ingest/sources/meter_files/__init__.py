@@ -20,8 +20,9 @@ from energy_ingest.sources.meter_files.model import (
 )
 from energy_ingest.sources.meter_files.mpan import masked
 from energy_ingest.sources.meter_files.pieces import parse, parse_again
+from energy_ingest.sources.meter_files.rows import SHAPE
 
 __all__ = [
-    "DAILY", "FEEDS", "READINGS", "SITES", "Decision", "Dialect", "Layout", "Options", "Piece", "Slot",
+    "DAILY", "FEEDS", "READINGS", "SHAPE", "SITES", "Decision", "Dialect", "Layout", "Options", "Piece", "Slot",
     "decide", "masked", "parse", "parse_again",
 ]  # fmt: skip

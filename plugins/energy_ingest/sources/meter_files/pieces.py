@@ -47,8 +47,8 @@ def parse_again(raws: Iterable[str], decision: Decision, options: Options) -> Pi
     width = max(decision.dialect.width, len(decision.columns))
     frame, counts = _from_cells([[str(row.get(name, "")) for name in decision.columns] for row in corrected], width)
     sieve = Sieve(decision, options, frame)
-    unseen = pl.Series([row.get(SHAPE) for row in corrected], dtype=pl.String)
-    sieve.reject_shape(unseen.is_not_null(), unseen, f"complete the cells, then remove {SHAPE!r} and read it again")
+    unseen = pl.Series([row.get(SHAPE) or None for row in corrected], dtype=pl.String)
+    sieve.reject_shape(unseen.is_not_null(), unseen, f"complete the cells, then blank {SHAPE!r} and read it again")
     return _sifted(sieve, counts.filter(unseen.is_null()), frame.height, 0)
 
 
