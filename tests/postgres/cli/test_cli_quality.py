@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
 
 from tests.postgres.cli.conftest import FIRST, EnergyIngest, Source, rows, windows
 from tests.postgres.test_aggregates import AUTUMN, ONE_DAY, A, read, redo
@@ -86,3 +90,29 @@ def test_codes_and_mistakes(energy_ingest: EnergyIngest, warehouse_url: str):
     ):
         found = energy_ingest("quality", *arguments)
         assert (found.code, said in found.err) == (3, True), found
+
+
+def test_the_register_of_bm_units_from_a_file_and_from_elexon(energy_ingest: EnergyIngest, tmp_path: Path):
+    body = b'[{"elexonBmUnit": "T_SUN-1", "fuelType": "SOLAR", "generationCapacity": "50.000"}]'
+    file = tmp_path / "units.json"
+    file.write_bytes(body)
+    assert energy_ingest("quality", "units", f"{file}").out == "1 BM units, 1 of them new or changed\n"
+
+    class Elexon(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    asked: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), Elexon) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = json.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}"})
+        found = energy_ingest("quality", "units", AIRFLOW_CONN_ELEXON_DEFAULT=address)
+        server.shutdown()
+    assert (found.code, found.out) == (0, "1 BM units, 0 of them new or changed\n")
+    assert asked == ["/bmrs/api/v1/reference/bmunits/all"]
