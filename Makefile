@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock up down
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 test-mwaa lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock lock-mwaa up down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ test-fast: env ## run the tests that take seconds, without the local stack
 test-airflow2: env-airflow2 ## run the DAG tests and one backfill on Airflow 2.11.2
 	$(BIN2)/python -m pytest $(WORKERS) tests/dags tests/airflow2 $(ARGS)
 
+test-mwaa: ## run the package tests with what MWAA installs: VERSION=2.11.2, 3.2.1 or 3.3.1 (PYTHON=python3.12, as there)
+	@$(PYTHON) tools/bootstrap.py mwaa-$(VERSION)
+	.venv-mwaa-$(VERSION)/bin/python -m pytest tests/dags/test_packages.py tests/dags/test_dag_parsing.py $(ARGS)
+
 lint: env ## check style and likely errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,8 +74,8 @@ bench: env ## measure loading: rows per second, CPU, memory, and the ratio to th
 rule-counts: env ## count hits and false alarms of the rules of data quality on recorded data, into docs/quality.md (DATA=folder)
 	@$(BIN)/python -m tools.rule_counts $(DATA) --write
 
-package-mwaa: env ## what Amazon MWAA is given, in dist/mwaa (LAYOUT=dags: the library below dags/)
-	@$(BIN)/python -m tools.package mwaa $(if $(LAYOUT),--layout $(LAYOUT))
+package-mwaa: env ## what Amazon MWAA is given, in dist/mwaa (VERSION of its Airflow; LAYOUT=dags: the library below dags/)
+	@$(BIN)/python -m tools.package mwaa $(if $(VERSION),--version $(VERSION)) $(if $(LAYOUT),--layout $(LAYOUT))
 
 package-composer: env ## what Google Cloud Composer is given, in dist/composer
 	@$(BIN)/python -m tools.package composer
@@ -88,6 +92,9 @@ docs: env ## write the generated parts of docs/, and the dashboards of Grafana
 
 screenshots: env ## take the pictures in docs/images with a headless Chromium and a stack of their own
 	@$(BIN)/python -m tools.screenshots
+
+lock-mwaa: ## resolve what an MWAA VERSION installs (CONSTRAINTS=its constraints file; default: the one Airflow publishes)
+	@$(PYTHON) tools/bootstrap.py lock-mwaa $(VERSION) $(CONSTRAINTS)
 
 lock: ## resolve requirements*.txt into the locks (ARGS=--upgrade for the newest versions)
 	@$(PYTHON) tools/bootstrap.py lock $(ARGS)

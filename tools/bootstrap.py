@@ -1,4 +1,8 @@
-"""Make this repository's Python environments from its locks: `python3 tools/bootstrap.py [airflow3|airflow2|lock]`.
+"""Make this repository's Python environments from its locks, and the locks.
+
+    python3 tools/bootstrap.py airflow3 | airflow2 | mwaa-VERSION
+    python3 tools/bootstrap.py lock [OPTIONS OF UV ...]
+    python3 tools/bootstrap.py lock-mwaa VERSION [FILE OR URL OF ITS CONSTRAINTS]
 
 Needs nothing but a Python: standard library only, and written so that an old `python3` still gets as far as finding a
 newer one. An environment whose lock did not change is left alone, which takes a few milliseconds.
@@ -22,9 +26,12 @@ TOOLS = ROOT / ".venv-tools"
 UV_VERSION = "0.13.9"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 PYTHON_NAMES = ("python3", "python3.13", "python3.12", "python3.11")
+MWAA = ROOT / "requirements-mwaa"
+MWAA_VERSIONS = ("2.11.2", "3.2.1", "3.3.1")
 ENVIRONMENTS = {
     "airflow3": (ROOT / ".venv", ROOT / "requirements.lock"),
     "airflow2": (ROOT / ".venv-airflow2", ROOT / "requirements-airflow2.lock"),
+    **{f"mwaa-{version}": (ROOT / f".venv-mwaa-{version}", MWAA / f"{version}.lock") for version in MWAA_VERSIONS},
 }
 IMAGE_LOCK = ROOT / "requirements-image.lock"
 AIRFLOW2 = "apache-airflow==2.11.2"
@@ -143,36 +150,61 @@ def make_environment(name: str) -> None:
 
 
 def write_locks() -> None:
-    """Resolve the requirements for both Airflow majors, for every supported Python and platform at once."""
+    """Resolve the requirements for both Airflow majors; Airflow 2 with the versions that Amazon MWAA has."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as override:
+        override.write(AIRFLOW2)
+        override.flush()
+        as_mwaa = ("--override", override.name, "--constraint", MWAA / "2.11.2.lock")
+        resolve(ENVIRONMENTS["airflow3"][1], "requirements-dev.txt", *sys.argv[2:])
+        resolve(ENVIRONMENTS["airflow2"][1], "requirements-dev.txt", *as_mwaa, *sys.argv[2:])
+        resolve(IMAGE_LOCK, "requirements-image.txt", "--constraint", ENVIRONMENTS["airflow3"][1], *sys.argv[2:])
+
+
+def write_mwaa_lock(version: str, constraints: str) -> None:
+    """Resolve what an MWAA version installs: its Airflow and our package, held to the versions of its constraints."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as airflow:
+        airflow.write(f"apache-airflow[celery,statsd]=={version}\n")
+        airflow.flush()
+        sources = (airflow.name, MWAA / "packages.txt", MWAA / "tests.txt")
+        command = f"make lock-mwaa VERSION={version}"
+        resolve(MWAA / f"{version}.lock", *sources, "--constraint", constraints, command=command)
+
+
+def resolve(lock: Path, *arguments: str | Path, command: str = "make lock") -> None:
+    """Write a lock of requirements.txt and more, with hashes, for every supported Python and platform at once."""
     python = find_python()
     uv, env = find_uv(python), uv_environment(python)
     # MWAA's constraints line must not decide what the locks hold
     lines = (ROOT / "requirements.txt").read_text().splitlines(keepends=True)
     loose = "".join(line for line in lines if not line.startswith("--constraint"))
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as override:
-        override.write(AIRFLOW2)
-        override.flush()
-        for lock, sources, options in (
-            (ENVIRONMENTS["airflow3"][1], "requirements-dev.txt", ()),
-            (ENVIRONMENTS["airflow2"][1], "requirements-dev.txt", ("--override", override.name)),
-            (IMAGE_LOCK, "requirements-image.txt", ("--constraint", str(ENVIRONMENTS["airflow3"][1]))),
-        ):
-            compile_ = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
-            header = ("--no-annotate", "--custom-compile-command", "make lock")
-            command = [uv, *compile_, *header, *options, "-", sources, "--output-file", lock, *sys.argv[2:]]
-            subprocess.run(command, cwd=ROOT, env=env, input=loose.encode(), check=True)
+    compile_ = ("pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
+    header = ("--no-annotate", "--custom-compile-command", command)
+    whole = [uv, *compile_, *header, "-", *arguments, "--output-file", lock]
+    subprocess.run(whole, cwd=ROOT, env=env, input=loose.encode(), check=True)
+
+
+def mwaa_constraints(version: str) -> str:
+    """The constraints of an MWAA version: those of its Airflow and Python, which requirements.txt names for one."""
+    line = re.search(r'(?m)^--constraint "(.*)"', (ROOT / "requirements.txt").read_text())
+    return re.sub(r"constraints-[0-9.]+/", f"constraints-{version}/", line[1] if line else "")
 
 
 def main() -> None:
     """Run one command at a time, however many `make` started."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else "airflow3"
-    if wanted not in (*ENVIRONMENTS, "lock"):
-        raise SystemExit(f"Unknown environment {wanted!r}: use airflow3, airflow2 or lock")
+    if wanted not in (*ENVIRONMENTS, "lock", "lock-mwaa"):
+        raise SystemExit(f"Unknown environment {wanted!r}: use {', '.join(ENVIRONMENTS)}, lock or lock-mwaa")
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / ".lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
         try:
-            write_locks() if wanted == "lock" else make_environment(wanted)
+            if wanted == "lock":
+                write_locks()
+            elif wanted == "lock-mwaa":
+                version = sys.argv[2]
+                write_mwaa_lock(version, sys.argv[3] if len(sys.argv) > 3 else mwaa_constraints(version))
+            else:
+                make_environment(wanted)
         except subprocess.CalledProcessError as error:
             raise SystemExit(f"Failed: {' '.join(map(str, error.cmd))}\nThe reason stands above.") from None
 

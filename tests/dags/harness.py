@@ -44,6 +44,7 @@ __all__ = [
     "ROOT",
     "Ran",
     "Serialization",
+    "alone",
     "digest",
     "interval",
     "parse",
@@ -79,7 +80,12 @@ def parse(folder: Path = DAGS) -> Any:
 
 
 def parse_alone(dags: Path, plugins: Path, home: Path) -> dict[str, Any]:
-    """What `parse.py` prints; the database that it is told of does not exist."""
+    """What `parse.py` prints."""
+    return alone("parse.py", dags, dags=dags, plugins=plugins, home=home)
+
+
+def alone(script: str, argument: Path, *, dags: Path, plugins: Path, home: Path) -> dict[str, Any]:
+    """What a script beside this file prints in a process of its own; the database that it is told of does not exist."""
     ours = ("AIRFLOW", "ENERGY", "PYTHON")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {
@@ -91,7 +97,7 @@ def parse_alone(dags: Path, plugins: Path, home: Path) -> dict[str, Any]:
         "PYTHONHASHSEED": "7",  # the order in sets is another one than here
         "PYTHONWARNINGS": "ignore",
     }
-    command = [sys.executable, str(Path(__file__).with_name("parse.py")), str(dags)]
+    command = [sys.executable, str(Path(__file__).with_name(script)), str(argument)]
     done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

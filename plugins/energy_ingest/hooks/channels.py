@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection, mask_secret
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, Connection
 from airflow.providers.slack.hooks.slack import SlackHook
 from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 from airflow.providers.smtp.hooks.smtp import SmtpHook
@@ -21,6 +21,7 @@ from energy_ingest.alerts import text
 from energy_ingest.alerts.redact import redact
 from energy_ingest.alerts.text import Message
 from energy_ingest.errors import Misconfigured, Retryable
+from energy_ingest.hooks.deployment import mask_secret
 from energy_ingest.loading.incidents import Channels, Send
 
 TIMEOUT: Final = 10

@@ -7,6 +7,13 @@ from typing import Final
 
 from airflow.configuration import conf
 
+try:  # the provider common-compat has it, but not in the versions that MWAA has
+    from airflow.sdk.log import mask_secret
+except ImportError:  # Airflow 2
+    from airflow.utils.log.secrets_masker import mask_secret
+
+__all__ = ["BASE_URL", "SECTION", "api_base_url", "health_path", "mask_secret", "pool_exists"]
+
 SECTION: Final = "api" if version("apache-airflow") >= "3" else "webserver"
 BASE_URL: Final = f"AIRFLOW__{SECTION.upper()}__BASE_URL"
 """The environment variable of the address."""

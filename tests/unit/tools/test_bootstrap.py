@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tools import bootstrap
 
@@ -96,12 +97,45 @@ def test_library_and_command_are_found_in_an_environment(tmp_path):
     assert "'gaps'" in done.stdout
 
 
-@pytest.mark.parametrize(("name", "airflow"), [("airflow3", "3.3.2"), ("airflow2", "2.11.2")])
-def test_locks_pin_and_hash_every_package_and_name_no_host(name, airflow):
+LOCKS = {
+    "airflow3": "3.3.2",
+    "airflow2": "2.11.2",
+    **{f"mwaa-{version}": version for version in bootstrap.MWAA_VERSIONS},
+}
+
+
+def pins(lock: Path) -> dict[str, str]:
+    """What a lock pins with at least one hash."""
+    return dict(re.findall(r"^([a-z0-9.-]+)(?:\[[a-z,]+\])?==(\S+).*\n    --hash=sha256:", lock.read_text(), re.M))
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_pin_and_hash_every_package_and_name_no_host(name):
     text = bootstrap.ENVIRONMENTS[name][1].read_text()
-    pins = re.findall(r"^([a-z0-9.-]+)(?:\[[a-z,]+\])?==(\S+).*\n    --hash=sha256:", text, re.M)
-    assert dict(pins)["apache-airflow"] == airflow
-    assert len(pins) == len([line for line in text.splitlines() if line and line[0] not in " #"])
+    found = re.findall(r"^[a-z0-9.-]+(?:\[[a-z,]+\])?==\S+.*\n    --hash=sha256:", text, re.M)
+    assert pins(bootstrap.ENVIRONMENTS[name][1])["apache-airflow"] == LOCKS[name]
+    assert len(found) == len([line for line in text.splitlines() if line and line[0] not in " #"])
     assert "://" not in text
-    wanted = (bootstrap.ROOT / "requirements.txt").read_text()
-    assert set(re.findall(r"^([a-z0-9-]+)(?:\[binary\])?>=", wanted, re.M)) <= dict(pins).keys()
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_lock_is_within_the_bounds_of_the_requirements(name):
+    """So what an MWAA version's constraints allow is never below what we say we need."""
+    files = [bootstrap.ROOT / "requirements.txt", *([bootstrap.MWAA / "packages.txt"] if "mwaa" in name else [])]
+    lines = [line.partition("  #")[0] for file in files for line in file.read_text().splitlines()]
+    wanted = [Requirement(line) for line in lines if line and line[0] not in "#-"]
+    found = pins(bootstrap.ENVIRONMENTS[name][1])
+    assert len(wanted) > 15
+    assert [f"{need}, not {found[need.name]}" for need in wanted if found[need.name] not in need.specifier] == []
+
+
+def test_airflow_2_is_tested_with_the_versions_of_mwaa():
+    mwaa, ours = (pins(bootstrap.ENVIRONMENTS[name][1]) for name in ("mwaa-2.11.2", "airflow2"))
+    assert {name: ours[name] for name in mwaa.keys() & ours.keys()} == {name: mwaa[name] for name in mwaa.keys() & ours}
+    assert {name for name in mwaa if name.startswith("apache-airflow")} - ours.keys() == {
+        "apache-airflow-providers-amazon"  # with make test-mwaa
+    }
+
+
+def test_constraints_of_an_mwaa_version_are_those_of_its_airflow():
+    assert bootstrap.mwaa_constraints("2.11.2").endswith("/constraints-2.11.2/constraints-3.12.txt")
