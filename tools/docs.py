@@ -1,4 +1,4 @@
-"""The generated parts of docs/: a page per dataset from the catalogue and its DAG, and the table of settings.
+"""The generated parts of docs/: a page per dataset from the catalogue and its DAG, and that of configuration.
 
 python -m tools.docs
 """
@@ -17,7 +17,9 @@ from energy_ingest.contracts import SQL_TYPES, Column, Kind
 from energy_ingest.projection import Scaled
 from energy_ingest.quality import RULES
 from energy_ingest.settings import SETTINGS
+from tools import configuration
 from tools.bootstrap import ROOT
+from tools.configuration import table
 
 DOCS = ROOT / "docs"
 NOTE = "<!-- written by `make docs`: edit the catalogue or the DAG instead -->"
@@ -34,7 +36,7 @@ def main() -> None:
 def pages() -> dict[Path, str]:
     """Return each generated page and its text."""
     return {
-        DOCS / "operations.md": between_marks(DOCS / "operations.md", settings_table()),
+        DOCS / "configuration.md": between_marks(DOCS / "configuration.md", configuration.tables(), "tables"),
         ROOT / "docker-compose.yaml": between_marks(
             ROOT / "docker-compose.yaml", "".join(f"  {setting.env}:\n" for setting in SETTINGS)
         ),
@@ -51,14 +53,6 @@ def between_marks(path: Path, text: str, what: str = "settings") -> str:
     """Return a file with its generated part, between `settings: ...` and `/settings`, replaced."""
     marks = rf"(?s)([^\n]*{what}: written by[^\n]*\n(?:x-settings:[^\n]*\n)?).*?([^\n]*/{what}\b)"
     return re.sub(marks, lambda match: match[1] + text + match[2], path.read_text())
-
-
-def settings_table() -> str:
-    """Return the settings as a Markdown table."""
-    rows = (
-        (f"`{setting.env}`", f"`{setting.default}`" if setting.default else "", setting.doc) for setting in SETTINGS
-    )
-    return table(("variable", "default", "meaning"), rows)
 
 
 def rules_table() -> str:
@@ -177,12 +171,6 @@ def span(duration: timedelta) -> str:
 def names(items: Iterable[str]) -> str:
     """Return names as code, comma-separated."""
     return ", ".join(f"`{item}`" for item in items)
-
-
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from email.utils import make_msgid
@@ -78,7 +77,7 @@ def heartbeat_url() -> str | None:
         Misconfigured: not an https address, or a host that ENERGY_HEARTBEAT_HOSTS does not allow.
     """
     conn = _find(HEARTBEAT)
-    url = os.environ.get("HEARTBEAT_URL", "").strip() if conn is None else _url(conn)
+    url = settings.HEARTBEAT_URL.get() if conn is None else _url(conn)
     if not url:
         return None
     mask_secret(url)
@@ -167,7 +166,7 @@ def _send_webhook(message: Message) -> None:
 
 def recipients() -> tuple[str, ...]:
     """Whom e-mail goes to: ADMIN_EMAIL, comma-separated."""
-    return tuple(item.strip() for item in os.environ.get("ADMIN_EMAIL", "").split(",") if item.strip())
+    return settings.ADMIN_EMAIL.get_list()
 
 
 def has_slack() -> bool:
@@ -199,30 +198,30 @@ def _client(hook: SmtpHook) -> Any:
 
 
 def _slack_from_environment() -> Connection | None:
-    url = os.environ.get("SLACK_WEBHOOK_URL", "").strip()
+    url = settings.SLACK_WEBHOOK_URL.get()
     return Connection(conn_id="slack_default", conn_type="slackwebhook", password=url) if url else None
 
 
 def _mail_from_environment() -> Connection | None:
     """MAIL_PORT 465 means TLS from the start, any other STARTTLS; MAIL_ENCRYPTION=none neither."""
-    mail = {name: os.environ.get(f"MAIL_{name}", "").strip() for name in ("HOST", "PORT", "USERNAME", "PASSWORD")}
-    if not mail["HOST"]:
+    if not settings.MAIL_HOST.get():
         return None
-    port = int(mail["PORT"] or 587) if (mail["PORT"] or "587").isdecimal() else 587
+    user, given = settings.MAIL_USERNAME.get(), settings.MAIL_PORT.get()
+    port = int(given) if given.isdecimal() else 587
     extra = {
-        "from_email": os.environ.get("MAIL_FROM", "").strip() or mail["USERNAME"] or recipients()[0],
+        "from_email": settings.MAIL_FROM.get() or user or recipients()[0],
         "disable_ssl": port != 465,
-        "disable_tls": port == 465 or os.environ.get("MAIL_ENCRYPTION", "").strip().lower() == "none",
+        "disable_tls": port == 465 or settings.MAIL_ENCRYPTION.get().lower() == "none",
         "timeout": TIMEOUT,
         "retry_limit": 1,
     }
     return Connection(
         conn_id="smtp_default",
         conn_type="smtp",
-        host=mail["HOST"],
+        host=settings.MAIL_HOST.get(),
         port=port,
-        login=mail["USERNAME"] or None,
-        password=mail["PASSWORD"] or None,
+        login=user or None,
+        password=settings.MAIL_PASSWORD.get() or None,
         extra=json.dumps(extra),
     )
 

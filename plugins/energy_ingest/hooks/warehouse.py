@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import psycopg
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 from psycopg.conninfo import make_conninfo
 
+from energy_ingest import settings
 from energy_ingest.loading import database
 
 
@@ -58,5 +57,5 @@ def reader() -> WarehouseHook:
     try:
         hook.get_connection(hook.conn_id)
     except AirflowNotFoundException:
-        return hook if os.environ.get("WAREHOUSE_READER_URL") else WarehouseHook()
+        return hook if settings.WAREHOUSE_READER_URL.get() else WarehouseHook()
     return hook

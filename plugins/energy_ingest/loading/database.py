@@ -12,17 +12,15 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from energy_ingest import settings
 from energy_ingest.errors import Misconfigured, Rejected, Retryable
 
 Connect = Callable[[], psycopg.Connection]
 """Opens a connection; each thread needs its own."""
 
 
-_VARIABLES: Final = {
-    "energy_warehouse": "WAREHOUSE_URL",
-    "energy_warehouse_owner": "WAREHOUSE_OWNER_URL",
-    "energy_warehouse_reader": "WAREHOUSE_READER_URL",
-}
+_WAREHOUSES: Final = (settings.WAREHOUSE_URL, settings.WAREHOUSE_OWNER_URL, settings.WAREHOUSE_READER_URL)
+_VARIABLES: Final = {setting.conn_id: setting.env for setting in _WAREHOUSES}
 
 
 class SchemaMissing(Misconfigured):

@@ -7,7 +7,6 @@ level 9, so bodies come compressed.
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from influxdb_client.service.delete_service import DeleteService
 from influxdb_client.service.write_service import WriteService
 from isal import igzip
 
+from energy_ingest import settings
 from energy_ingest.errors import IngestError, Misconfigured, Retryable
 from energy_ingest.loading.line_protocol import PRECISION, stored_tag
 from energy_ingest.retrying import retry_after, retrying
@@ -54,11 +54,11 @@ def target_from_environment() -> Target | None:
     Raises:
         Misconfigured: a URL, but not the rest.
     """
-    names = ("INFLUXDB_URL", "INFLUXDB_TOKEN", "INFLUXDB_ORG", "INFLUXDB_BUCKET")
-    url, token, org, bucket = (os.environ.get(name, "").strip() for name in names)
+    parts = (settings.INFLUXDB_URL, settings.INFLUXDB_TOKEN, settings.INFLUXDB_ORG, settings.INFLUXDB_BUCKET)
+    url, token, org, bucket = (part.get() for part in parts)
     if not url:
         return None
-    if missing := [name for name in names if not os.environ.get(name, "").strip()]:
+    if missing := [part.env for part in parts if not part.get()]:
         raise Misconfigured(f"INFLUXDB_URL is set, but not {', '.join(missing)}; set all four")
     return Target(url, token, org, bucket)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
 )
 
-from energy_ingest import catalog
+from energy_ingest import catalog, settings
 
 if TYPE_CHECKING:
     from energy_ingest.loading.influx import Summary
@@ -69,7 +68,6 @@ class ProjectInfluxOperator(BaseOperator):
         from contextlib import closing
         from datetime import timedelta
 
-        from energy_ingest import settings
         from energy_ingest.hooks.warehouse import WarehouseHook
         from energy_ingest.loading.influx import Projector, log_progress
         from energy_ingest.operators import runs
@@ -91,7 +89,7 @@ class ProjectInfluxOperator(BaseOperator):
 
     def idle(self) -> str | None:
         """Why there is nothing to do, told without the client of InfluxDB, which takes half a second to import."""
-        if os.environ.get("INFLUXDB_URL", "").strip():
+        if settings.INFLUXDB_URL.get():
             return None
         try:
             BaseHook.get_connection(self.influxdb_conn_id)
