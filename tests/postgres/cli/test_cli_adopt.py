@@ -11,6 +11,7 @@ import pytest
 
 from tests.postgres.cli.conftest import EnergyIngest
 from tests.unit.test_kept_files import RAW, transformed
+from tools import postgres
 
 NAME = "OAC_TW_007933047_06-22-2026_Timely.csv"
 CAPACITY = ("--dataset", "transwestern_capacity")
@@ -51,6 +52,23 @@ def test_files_of_the_old_pipeline(scheduled, tmp_path: Path, warehouse_url: str
     )
     scheduled(older)
     assert rows(warehouse_url) == before
+
+
+def test_the_old_pipelines_table(scheduled, tmp_path: Path, warehouse_url: str, pg_server: postgres.Server):
+    """As docs/migration.md exports it: the columns that it had, a cycle at a time, the gas day said."""
+    head, *lines = transformed(RAW).decode().splitlines()
+    kinds = {"dc": "numeric", "opc": "numeric", "tsq": "numeric", "oac": "numeric", "download_timestamp": "float8"}
+    columns = ", ".join(f"{name} {kinds.get(name, 'text')}" for name in head.split(","))
+    with psycopg.connect(pg_server.dsn) as old:
+        old.execute(f"CREATE TEMPORARY TABLE operational_capacity (id serial, {columns}, created_at timestamp)")
+        with old.cursor().copy(f"COPY operational_capacity ({head}) FROM STDIN CSV") as into:
+            into.write("\n".join(lines))
+        with old.cursor().copy("COPY operational_capacity TO STDOUT CSV HEADER") as out:
+            exported = b"".join(map(bytes, out))
+    file = put(tmp_path, "OAC_TW_old_Timely.csv", exported, datetime(2026, 7, 2, tzinfo=UTC))
+    done = scheduled(file, "--date", "2026-06-22")
+    assert (done.code, done.out.splitlines()[0]) == (0, "files: 1 = 1 in the archive + 0 refused"), done
+    assert "4 inserted" in done.out and {row[:2] for row in rows(warehouse_url)} == {("2026-06-22", "Timely")}
 
 
 def test_a_refused_file_does_not_keep_the_others(scheduled, tmp_path: Path, warehouse_url: str):
