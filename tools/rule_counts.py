@@ -33,8 +33,9 @@ from energy_ingest.loading import aggregates, database, quality, schema
 from energy_ingest.quality import INDEX, METERS, PRICES, RULES, SERIES, Rule
 from energy_ingest.sources import source_of
 from energy_ingest.sources.meter_files import Options, decide, parse
-from tools import docs, postgres
+from tools import postgres
 from tools.bootstrap import ROOT
+from tools.configuration import table
 
 PAGE: Final = ROOT / "docs" / "quality.md"
 GOLDEN: Final = ROOT / "tests" / "unit" / "golden" / "meter_files"
@@ -100,7 +101,7 @@ def main() -> None:
             aggregates.aggregate(lambda: database.connect(server.dsn), None)
             connection.execute("ANALYZE")
             rows = [row(rule, measure(connection, rule)) for rule in RULES]
-    text = docs.table(HEAD, rows)
+    text = table(HEAD, rows)
     if arguments.write:
         PAGE.write_text(re.sub(r"(?s)(<!-- counts: [^\n]*\n).*?(<!-- /counts)", rf"\1{text}\2", PAGE.read_text()))
     sys.stdout.write(text)
