@@ -9,7 +9,7 @@ WORKERS := -n 2 --no-loadscope-reorder
 .PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 test-mwaa lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock lock-mwaa up down
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 env: ## make or update .venv (Airflow 3.3.2) from its lock
 	@$(PYTHON) tools/bootstrap.py airflow3
@@ -67,6 +67,13 @@ up: env ## start everything in containers, making .env (CELERY=2 for two Celery 
 
 down: env ## stop the containers, keeping their data
 	@$(BIN)/python -m tools.compose down
+
+.PHONY: install-systemd uninstall-systemd
+install-systemd: ## on a server, as root: install or update the units of systemd and start them (PARTS=worker, PYTHON=, DESTDIR=)
+	@$(PYTHON) -B -m tools.systemd install $(if $(PARTS),--parts "$(PARTS)") $(ARGS)
+
+uninstall-systemd: ## undo that, keeping settings and data (PURGE=1: those too)
+	@$(PYTHON) -B -m tools.systemd uninstall $(if $(PURGE),--purge)
 
 bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
 	@$(BIN)/python -m tools.bench $(ARGS)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tools import postgres
+from tools import postgres, private
 
 _numbers = itertools.count(1)
 
@@ -51,7 +51,7 @@ def pg_server() -> Iterator[postgres.Server]:
 @pytest.fixture(scope="session")
 def role_passwords() -> dict[str, str]:
     """A server knows a role once, whatever its databases: all warehouses of `pg_server` are made with these."""
-    return {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES}
+    return {role: private.new_password() for role in postgres.WAREHOUSE_ROLES}
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ newer one. An environment whose lock did not change is left alone, which takes a
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -64,6 +63,12 @@ def answer(*command: str | Path) -> str | None:
         return subprocess.check_output([str(part) for part in command], stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def code_version() -> str:
+    """The commit of this checkout; root may ask, too, where it is somebody else's."""
+    git = ("git", "-c", f"safe.directory={ROOT}", "-C", ROOT)
+    return answer(*git, "describe", "--always", "--dirty", "--tags") or "unknown"
 
 
 def find_python() -> str:
@@ -194,6 +199,8 @@ def main() -> None:
     wanted = sys.argv[1] if len(sys.argv) > 1 else "airflow3"
     if wanted not in (*ENVIRONMENTS, "lock", "lock-mwaa"):
         raise SystemExit(f"Unknown environment {wanted!r}: use {', '.join(ENVIRONMENTS)}, lock or lock-mwaa")
+    import fcntl  # Windows has none: there, docker compose runs everything, and this module is imported only
+
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / ".lock").open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
 import re
@@ -13,8 +12,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from tools.bootstrap import ROOT
-from tools.postgres import new_password, write_private
+from tools.bootstrap import ROOT, code_version
+from tools.private import new_fernet_key, new_password, write_private
 
 ENV = ROOT / ".env"
 REQUIRED = re.compile(r"\$\{(\w+):\?")
@@ -41,13 +40,12 @@ def add_secrets(path: Path = ENV) -> list[str]:
 
 
 def _secret(name: str) -> str:
-    fernet = name.endswith("FERNET_KEY")
-    return base64.urlsafe_b64encode(os.urandom(32)).decode() if fernet else new_password()
+    return new_fernet_key() if name.endswith("FERNET_KEY") else new_password()
 
 
 def environment(profiles: list[str], workers: int) -> dict[str, str]:
     """What the chosen profiles mean besides their containers."""
-    env = dict(os.environ, ENERGY_CODE_VERSION=os.environ.get("ENERGY_CODE_VERSION") or _commit())
+    env = dict(os.environ, ENERGY_CODE_VERSION=os.environ.get("ENERGY_CODE_VERSION") or code_version())
     if workers:
         profiles, env["AIRFLOW_EXECUTOR"] = [*profiles, "celery"], "CeleryExecutor"
     if "demo" in profiles:
@@ -58,14 +56,6 @@ def environment(profiles: list[str], workers: int) -> dict[str, str]:
     if profiles:
         env["COMPOSE_PROFILES"] = ",".join(dict.fromkeys(profiles))
     return env
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def compose(*arguments: str, env: dict[str, str]) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import os
 import pwd
-import secrets
 import shutil
 import socket
 import subprocess
@@ -23,22 +22,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from tools.private import new_password, write_private
+
 NOBODY = 65534
 WAREHOUSE_ROLES = ("energy_owner", "energy_loader", "energy_reader")
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-def new_password() -> str:
-    """A password that needs no escaping in a URL."""
-    return secrets.token_urlsafe(24)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
 
 
 def free_port(preferred: int = 0) -> int:

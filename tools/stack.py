@@ -9,7 +9,6 @@ can source to talk to the stack. Only processes that this folder records, by pid
 from __future__ import annotations
 
 import argparse
-import base64
 import hashlib
 import importlib.metadata
 import json
@@ -36,7 +35,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from energy_ingest.loading import schema
 from tools import postgres
-from tools.postgres import WAREHOUSE_ROLES, free_port, new_password, write_private
+from tools.postgres import WAREHOUSE_ROLES, free_port
+from tools.private import new_fernet_key, new_password, write_private
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -220,7 +220,7 @@ class Stack:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in (*WAREHOUSE_ROLES, "airflow", "postgres", "api_secret_key", "jwt_secret", *USERS):
             self.secrets.setdefault(name, new_password())
-        self.secrets.setdefault("fernet_key", base64.urlsafe_b64encode(os.urandom(32)).decode())
+        self.secrets.setdefault("fernet_key", new_fernet_key())
         self._choose_ports()
         if self._env_changed() and any(self.status().values()):
             self.say("The settings are not those it was started with: the stack restarts.")

@@ -17,7 +17,7 @@ import pytest
 
 from energy_ingest import settings
 from include.twin.client import Twin
-from tools import postgres
+from tools import postgres, private
 
 if airflow.__version__ >= "3":
     pytest.skip("`make test-airflow2` runs this on Airflow 2", allow_module_level=True)
@@ -47,7 +47,7 @@ def command(
 ) -> Airflow:
     """The `airflow` command of an Airflow that is ready to run."""
     home = tmp_path_factory.mktemp("airflow")
-    metadata = postgres.create_database(pg_server, "airflow2", "airflow2", postgres.new_password())
+    metadata = postgres.create_database(pg_server, "airflow2", "airflow2", private.new_password())
     settings_ = {
         "CORE__DAGS_FOLDER": ROOT / "dags",
         "CORE__PLUGINS_FOLDER": ROOT / "plugins",

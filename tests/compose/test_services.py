@@ -29,7 +29,7 @@ from include.influx_double.stores import Memory
 from include.twin.client import Twin
 from tests.compose import redis
 from tests.e2e.driver import Warehouse, dates, eventually
-from tools import compose, postgres
+from tools import compose, postgres, private
 from tools.bootstrap import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -42,7 +42,7 @@ OWN = {
     "ENERGY_START": f"{DAYS[0]}",
     "ENERGY_UNTIL": f"{DAYS[-1]}",
     "ENERGY_RETRY_SECONDS": "2",
-    "INFLUXDB_TOKEN": postgres.new_password(),
+    "INFLUXDB_TOKEN": private.new_password(),
     "WORKER_CONCURRENCY": "1",
 }
 HASTY = {  # Airflow takes minutes to believe that a task is dead

@@ -20,7 +20,8 @@ from energy_ingest.loading.database import connect
 from energy_ingest.loading.meter_files.jobs import Job
 from energy_ingest.loading.meter_files.work import Importer, Summary
 from tests.dags.test_meter_files import ask, put
-from tools.postgres import free_port, new_password
+from tools.postgres import free_port
+from tools.private import new_password
 
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 PUBLIC_KEY = HOST_KEY.export_public_key().decode().strip()

@@ -11,7 +11,7 @@ import pytest
 
 from include.twin.client import Twin
 from tests.e2e.driver import NAMES, RANGE, SETTINGS, Airflow, Warehouse, own_ports
-from tools import postgres
+from tools import postgres, private
 from tools.stack import Stack
 
 ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outage", "pages", "security")
@@ -41,7 +41,7 @@ def _own_settings() -> Iterator[None]:
 def warehouse_urls(_own_settings: None) -> Iterator[dict[str, str]]:
     """A server of the warehouse's own, as in production: it may die without Airflow's. The URL of each role."""
     with postgres.temporary() as server, pytest.MonkeyPatch.context() as patch:
-        urls = postgres.create_warehouse(server, {role: postgres.new_password() for role in postgres.WAREHOUSE_ROLES})
+        urls = postgres.create_warehouse(server, {role: private.new_password() for role in postgres.WAREHOUSE_ROLES})
         for role, name in zip(postgres.WAREHOUSE_ROLES, ("OWNER_URL", "URL", "READER_URL"), strict=True):
             patch.setenv(f"WAREHOUSE_{name}", urls[role])
         yield urls

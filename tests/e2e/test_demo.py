@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.driver import NAMES, own_ports, run_tool
-from tools.postgres import write_private
+from tools.private import write_private
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from energy_ingest.cli import aggregate, influx, jobs, load, parse, quality, quarantine, status, upkeep, watch
+from energy_ingest.cli import aggregate, influx, jobs, load, parse, quality, quarantine, stack, status, upkeep, watch
 from energy_ingest.cli.output import COULD_NOT_RUN, CRITICAL
 from energy_ingest.errors import IngestError
 
@@ -74,6 +74,7 @@ app.add_typer(influx.app, name="influx")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(quality.app, name="quality")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(stack.stack, name="stack")
 app.add_typer(watch.alerts, name="alerts")
 
 

@@ -8,7 +8,7 @@ import stat
 import psycopg
 import pytest
 
-from tools import postgres
+from tools import postgres, private
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_only_the_owner_makes_tables(warehouse, role, table, temporary):
 
 def test_databases_are_closed_to_other_roles(pg_server, warehouse):
     url = warehouse["energy_loader"]
-    postgres.create_database(pg_server, "other", "somebody", postgres.new_password(), synchronous_commit="off")
+    postgres.create_database(pg_server, "other", "somebody", private.new_password(), synchronous_commit="off")
     with pytest.raises(psycopg.OperationalError, match="permission denied"):
         psycopg.connect(url.replace("/roles", "/other"))
     with psycopg.connect(pg_server.url("other", "postgres", pg_server.password)) as connection:
@@ -76,11 +76,11 @@ def test_private_file_is_private_even_where_another_stood(tmp_path):
     path = tmp_path / "secret"
     path.write_text("old")
     path.chmod(0o644)
-    postgres.write_private(path, "new")
+    private.write_private(path, "new")
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
 
 
 def test_failed_start_shows_the_servers_own_words(pg_server):
-    elsewhere = postgres.at(pg_server.datadir.parent / "second", pg_server.port, postgres.new_password())
+    elsewhere = postgres.at(pg_server.datadir.parent / "second", pg_server.port, private.new_password())
     with pytest.raises(RuntimeError, match=rf"(?s)port {pg_server.port}.*Address already in use"):
         elsewhere.start(durable=False)
