@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 test-mwaa lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock lock-mwaa up down
+.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 test-mwaa lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock lock-mwaa up down install-systemd uninstall-systemd test-systemd
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-mwaa: ## run the package tests with what MWAA installs: VERSION=2.11.2, 3.2
 	@$(PYTHON) tools/bootstrap.py mwaa-$(VERSION)
 	.venv-mwaa-$(VERSION)/bin/python -m pytest tests/dags/test_packages.py tests/dags/test_dag_parsing.py $(ARGS)
 
+test-systemd: export ENERGY_TEST_SYSTEMD = 1
+test-systemd: env ## as root: install the units on a throw-away copy of this machine that a real systemd runs, load, undo it
+	$(BIN)/python -m pytest -n 0 tests/systemd $(ARGS)
+
 lint: env ## check style and likely errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,7 +72,6 @@ up: env ## start everything in containers, making .env (CELERY=2 for two Celery 
 down: env ## stop the containers, keeping their data
 	@$(BIN)/python -m tools.compose down
 
-.PHONY: install-systemd uninstall-systemd
 install-systemd: ## on a server, as root: install or update the units of systemd and start them (PARTS=worker, PYTHON=, DESTDIR=)
 	@$(PYTHON) -B -m tools.systemd install $(if $(PARTS),--parts "$(PARTS)") $(ARGS)
 
