@@ -69,11 +69,9 @@ class Loaded:
 def begin(connection: psycopg.Connection, dataset: Dataset, scope: Scope, window: Window, run: Run) -> Job:
     """Record that an attempt starts, in a transaction of its own; another that died is closed as failed."""
     values = {
-        **{
-            "dataset": dataset.name,
-            "scope": scope.name,
-            **vars(window),
-        },
+        "dataset": dataset.name,
+        "scope": scope.name,
+        **asdict(window),
         "metadata": Jsonb({"members": list(scope.members)} if scope.members else {}),
         "deadline": dataset.publication.deadline(window),
         "code_version": settings.CODE_VERSION.get(),
@@ -114,7 +112,10 @@ def fail(
     state: State = "not_yet_published" if isinstance(error, NotYetPublished) else "failed"
     values = {
         **job.place,
-        **{"job_id": job.job_id, "state": state, "next_due_at": next_due_at, "request": request},
+        "job_id": job.job_id,
+        "state": state,
+        "next_due_at": next_due_at,
+        "request": request,
         "error": _storable(str(error)),
         "error_type": type(error).__name__,
         "sha256": kept.meta.sha256 if kept else None,
