@@ -36,9 +36,10 @@ psql: export STATEMENT = $(value SQL) # as it is: $ is SQL's here, not make's
 psql: env ## open the warehouse, or ask it: SQL="select ..." (ROLE=owner|loader|reader)
 	@$(BIN)/python -m tools.stack psql
 
-test: env ## run all tests, also those on Airflow 2 (ARGS="-k name" goes to pytest)
+test: test-airflow3 test-airflow2 ## run all tests, also those on Airflow 2 (ARGS="-k name" goes to pytest)
+
+test-airflow3: env ## run all tests on Airflow 3.3.2
 	$(BIN)/python -m pytest $(WORKERS) $(ARGS)
-	@$(MAKE) --no-print-directory test-airflow2
 
 test-fast: env ## run the tests that take seconds, without the local stack
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow and not e2e" $(ARGS)
@@ -80,6 +81,9 @@ uninstall-systemd: ## undo that, keeping settings and data (PURGE=1: those too)
 
 bench: env ## measure loading: rows per second, CPU, memory, and the ratio to the limit of the same machine
 	@$(BIN)/python -m tools.bench $(ARGS)
+
+audit: env ## look for known vulnerabilities in the locks; fails where it cannot see
+	@$(BIN)/python -m tools.audit $(ARGS)
 
 rule-counts: env ## count hits and false alarms of the rules of data quality on recorded data, into docs/quality.md (DATA=folder)
 	@$(BIN)/python -m tools.rule_counts $(DATA) --write
