@@ -14,6 +14,8 @@ import pytest
 from tools import audit
 from tools.bootstrap import ROOT
 
+pytestmark = pytest.mark.slow
+
 CANARY = {"jinja2": "PYSEC-2019-217"}
 
 
