@@ -14,7 +14,7 @@ from tools.bootstrap import ROOT
 
 
 def test_every_target_is_explained():
-    targets = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split())
+    targets = set(re.findall(r"^([a-z0-9-]+):(?! export)", (ROOT / "Makefile").read_text(), re.M))
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"^  make (\S+) +\S", shown, re.M)) == targets
 
