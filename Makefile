@@ -6,7 +6,7 @@ BIN2 := .venv-airflow2/bin
 WORKERS := -n 2 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env env-airflow2 demo start status stop clean psql test test-fast test-airflow2 test-mwaa lint format typecheck bench rule-counts package-mwaa package-composer package-astro smoke-influx docs screenshots lock lock-mwaa up down install-systemd uninstall-systemd test-systemd
+.PHONY: $(shell sed -n "s/^\([a-z0-9-]*\):.*\#\# .*/\1/p" $(MAKEFILE_LIST))
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
