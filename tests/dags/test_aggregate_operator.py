@@ -58,3 +58,4 @@ def test_the_schedule():
     assert type(timetable).__name__ == ("AssetOrTimeSchedule" if AIRFLOW_3 else "DatasetOrTimeSchedule")
     condition = timetable.asset_condition if AIRFLOW_3 else timetable.dataset_condition
     assert "x-energy://meter/readings" in repr(condition)
+    assert "30 1 * * *" in repr(vars(timetable.timetable).values())

@@ -65,6 +65,22 @@ def test_a_month_as_of_a_time_comes_from_the_index_alone(owner_url: str, reader_
     assert units == {"elexon_b1610": 30 * 48 * 20, "elexon_b1610_revision": 30 * 48 * 8}  # of June, and no more
 
 
+def test_every_table_with_history_has_its_versions_and_its_as_of(reader_url: str):
+    """What users of the capacity pipeline were promised, of every dataset."""
+    promised = {"version_id", "is_current", "valid_from", "valid_to", "source_system"}
+    with connect(reader_url) as connection:
+        query = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'energy'"
+        names = {name for (name,) in connection.execute(query)}
+        kept = {name.removesuffix("_revision") for name in names if name.endswith("_revision")}
+        assert kept == set(TABLES) | {"site"}
+        for table in kept:
+            columns = [
+                column.name for column in connection.execute(f"SELECT * FROM energy.{table}_versions").description
+            ]
+            assert promised <= set(columns)
+            assert connection.execute(f"SELECT * FROM energy.{table}_as_of(now())").fetchall() == []
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_range_of_time_reaches_the_index_of_every_table(reader_url: str, table: str):
     """Through the function, and of the former versions, too; empty tables would be read whole if that were allowed."""

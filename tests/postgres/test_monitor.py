@@ -285,9 +285,12 @@ def test_looking_changes_nothing(energy_ingest: EnergyIngest, warehouse_url: str
     begun(warehouse_url, 61)
     assert energy_ingest("monitor").code == 1
     assert one(warehouse_url, "SELECT count(*) FROM ledger.incident") == 0
+    assert one(warehouse_url, "SELECT count(*) FROM ledger.execution") == 0
     handled = energy_ingest("monitor", "--handle-stuck", "--json")
     assert [job["status"] for job in handled.json["handled"]] == ["failed"]
     assert one(warehouse_url, "SELECT count(*) FROM ledger.incident") == 1
+    recorded = "SELECT kind, status, warnings, details -> 'handled' -> 0 ->> 'status' FROM ledger.execution"
+    assert ask(warehouse_url, recorded) == [("monitoring", "completed", 1, "failed")]
 
 
 def test_incidents_are_listed_and_muted(energy_ingest: EnergyIngest, warehouse_url: str):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -38,21 +38,27 @@ def monitor(
 ) -> None:
     """Measure how loading does: stuck jobs, failure and retry rates, queues, durations, disk.
 
-    Without options nothing is changed. Exit code 1: something is degraded; 2: critical; 3: could not run.
+    Without options nothing is changed, nor is it recorded that it ran. Exit code 1: something is degraded; 2: critical;
+    3: could not run.
     """
     from dataclasses import replace
 
     from energy_ingest.loading import monitor as monitoring
+    from energy_ingest.loading.executions import Caller, Execution, recorded
 
+    acts = send_alerts or handle_stuck
     with options.warehouse() as connection:
-        report = monitoring.examine(connection, utc_now())
-        if send_alerts or handle_stuck:
-            ways = _channels()
-            monitoring.tell(connection, report, ways)
-            if send_alerts:
-                _deliver(connection, ways, report.measured_at)
-        if handle_stuck:
-            report = replace(report, handled=monitoring.handle_stuck(connection, report))
+        record = recorded(connection, "monitoring", "24 hours", Caller()) if acts else nullcontext(Execution())
+        with record as execution:
+            report = monitoring.examine(connection, utc_now())
+            if acts:
+                ways = _channels()
+                monitoring.tell(connection, report, ways)
+                if send_alerts:
+                    _deliver(connection, ways, report.measured_at)
+            if handle_stuck:
+                report = replace(report, handled=monitoring.handle_stuck(connection, report))
+            execution.details, execution.warnings = report.as_json(), len(report.findings)
     if as_json:
         output.show_json(report.as_json())
     else:
