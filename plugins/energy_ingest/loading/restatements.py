@@ -21,6 +21,7 @@ Row = dict[str, Any]
 
 RUNS: Final = ("II", "SF", "R1", "R2", "R3", "RF", "DF")
 """Settlement runs in their order; columns of `energy.elexon_b1610_by_run`."""
+NUMBER: Final = "version_id::text"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Value:
     unit: str
     key: tuple[str, ...]
     change: str
-    run: str = "version_id::text"
+    run: str = NUMBER
 
     @property
     def names(self) -> dict[str, sql.Composable]:
@@ -53,6 +54,7 @@ class Value:
             "value": sql.Identifier(self.column),
             "change": sql.Identifier(self.change),
             "run": sql.SQL(self.run),
+            "label": sql.SQL("NULL" if self.run == NUMBER else self.run),
         }
 
 
@@ -115,7 +117,7 @@ def rows(
     for place, versions in groupby(found, lambda row: tuple(row[name] for name in key)):
         each = [{name: part for name, part in row.items() if name not in key} for row in versions]
         shown.append({**dict(zip(key, place, strict=True)), "versions": each})
-    return shown if value.run == "version_id::text" else _with_runs(connection, day, shown)
+    return shown if value.run == NUMBER else _with_runs(connection, day, shown)
 
 
 def key_of(value: Value, row: Row) -> list[str | int]:
