@@ -262,6 +262,20 @@ def test_what_is_no_posting_is_refused(feed: Feed, change: Callable[[bytes], byt
     assert message in str(error)
 
 
+def test_the_report_has_the_file_that_was_refused_and_goes_on_behind_it(feed: Feed):
+    feed.load(TRANSWESTERN_CAPACITY, [cycle(part="Evening")], TW)
+    feed.change = lambda body: body.replace(b'"OPC"', b'"Opc"')
+    feed.load(TRANSWESTERN_CAPACITY, [cycle()], TW)
+    feed.change = lambda body: body
+    feed.load(TRANSWESTERN_CAPACITY, [cycle()], TW)
+    report = "SELECT nomination_cycle, rows, previous_rows, score FROM energy.capacity_file_quality ORDER BY job_id"
+    assert ask(feed.url, report) == [
+        ("Evening", 299, None, 1),
+        ("Intraday 1", 0, None, 0),
+        ("Intraday 1", 299, 299, 1),
+    ]
+
+
 def test_a_blank_quantity_needs_a_reason(feed: Feed):
     feed.change = lambda body: body.replace(b'"3880","3880"', b'"","3880"', 1)
     summary = feed.load(TRANSWESTERN_CAPACITY, [cycle()], TW)

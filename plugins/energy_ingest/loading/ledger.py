@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from energy_ingest import settings, windows
 from energy_ingest.catalog import Dataset
-from energy_ingest.errors import IngestError, NotYetPublished
+from energy_ingest.errors import IngestError, NotYetPublished, Rejected
 from energy_ingest.loading.archive import Kept
 from energy_ingest.loading.merge import Merged, Staged, count_items, merge, stage_of
 from energy_ingest.sources import Scope
@@ -123,6 +123,8 @@ def fail(
         "path": kept.path if kept else None,
     }
     connection.execute(statement("ledger/fail"), values)
+    if job.dataset.report and isinstance(error, Rejected):
+        connection.execute(statement(f"{job.dataset.report}_refused"), _file(job))
 
 
 def due(
@@ -232,17 +234,24 @@ def _judge(job: Job, staged: Staged, merged: Merged, actual: int, newest_at: dat
 def _report(connection: psycopg.Connection, job: Job, loaded: Loaded, retrieved_at: datetime) -> None:
     """Judge a file by its staged rows."""
     values = {
+        **_file(job),
+        "retrieved_at": retrieved_at,
+        "quarantined": loaded.quarantined,
+        "duplicates": loaded.duplicates,
+    }
+    connection.execute(sql.SQL(statement(job.dataset.report)).format(stage=stage_of(job.dataset)), values)
+
+
+def _file(job: Job) -> dict[str, object]:
+    """Which file a report is about."""
+    return {
         "job_id": job.job_id,
         "dataset": job.dataset.name,
         "asset": job.scope.name,
         "gas_day": job.window.label,
         "cycle": job.window.part,
         "due_at": job.window.end,
-        "retrieved_at": retrieved_at,
-        "quarantined": loaded.quarantined,
-        "duplicates": loaded.duplicates,
     }
-    connection.execute(sql.SQL(statement(job.dataset.report)).format(stage=stage_of(job.dataset)), values)
 
 
 def _finish_values(
