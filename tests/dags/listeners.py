@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
 from socket import socket
 from threading import Thread
 from typing import Any
@@ -16,6 +19,10 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from energy_ingest import settings, windows
 from include.twin.client import Twin
@@ -44,21 +51,43 @@ class Mailbox:
         return AuthResult(success=not self.refuses, handled=False, message=self.refuses.decode() or None)
 
 
-@pytest.fixture
-def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
-    box = Mailbox()
+@contextmanager
+def mail_server(box: Mailbox, patch: pytest.MonkeyPatch, encryption: str, **tls: Any) -> Iterator[Mailbox]:
+    """The mailbox at a port of its own, in the variables that name a mail server."""
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Controller(box, hostname="127.0.0.1", port=port, authenticator=box, auth_require_tls=False)
+    server = Controller(box, hostname="127.0.0.1", port=port, authenticator=box, auth_require_tls=bool(tls), **tls)
     server.start()
     mail = {"HOST": "127.0.0.1", "PORT": f"{port}", "USERNAME": "me"}
-    mail |= {"PASSWORD": "mail-secret", "FROM": "Energy <energy@example.org>", "ENCRYPTION": "none"}
+    mail |= {"PASSWORD": "mail-secret", "FROM": "Energy <energy@example.org>", "ENCRYPTION": encryption}
     for name, value in mail.items():
-        monkeypatch.setenv(f"MAIL_{name}", value)
-    monkeypatch.setenv("ADMIN_EMAIL", "a@example.org, b@example.org")
+        patch.setenv(f"MAIL_{name}", value)
+    patch.setenv("ADMIN_EMAIL", "a@example.org, b@example.org")
     yield box
     server.stop()
+
+
+@pytest.fixture
+def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
+    with mail_server(Mailbox(), monkeypatch, "none") as box:
+        yield box
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A certificate for 127.0.0.1 that this process trusts, with its key, in one file."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), windows.utc_now()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    addresses = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    signed = made.add_extension(addresses, critical=False).sign(key, hashes.SHA256())
+    private = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(signed.public_bytes(Encoding.PEM) + key.private_bytes(*private))
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    return file
 
 
 @dataclass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import ssl
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +19,9 @@ from energy_ingest.errors import Misconfigured
 from energy_ingest.loading import incidents as incidents_
 from include.twin.client import Twin
 from tests.dags.harness import interval, parse, run
-from tests.dags.listeners import Mailbox, Sink, deployment, mailbox, nobody_else, sink
+from tests.dags.listeners import Mailbox, Sink, certificate, deployment, mail_server, mailbox, nobody_else, sink
 
-__all__ = ["deployment", "mailbox", "nobody_else", "sink"]
+__all__ = ["certificate", "deployment", "mailbox", "nobody_else", "sink"]
 
 PRICES = "elexon_system_prices"
 MESSAGE = text.message(
@@ -232,6 +234,21 @@ def test_a_connection_wins_over_the_environment(mailbox: Mailbox, sink: Sink, mo
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
     channels().all["slack"](MESSAGE)
     assert len(sink.bodies) == 1
+
+
+def test_mail_by_starttls_is_the_default(certificate: Path, monkeypatch: pytest.MonkeyPatch):
+    """A server that is not trusted gets neither password nor message."""
+    from energy_ingest.hooks.channels import channels
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    with mail_server(Mailbox(), monkeypatch, "", tls_context=tls, require_starttls=True) as box:
+        channels().all["email"](MESSAGE)
+        assert len(box.mails) == 1 and box.logins == [(b"me", b"mail-secret")]
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            channels().all["email"](MESSAGE)
+        assert len(box.mails) == len(box.logins) == 1
 
 
 def test_slack_by_its_api(sink: Sink, monkeypatch: pytest.MonkeyPatch):
