@@ -54,6 +54,7 @@ TOOLS: Final[Mapping[str, str]] = {
     "PYTHON": "Python that the environments are made with, such as `python3.12`.",
     "ROLE": "Role of `make psql`: `owner`, `loader` or `reader`.",
     "STATEMENT": "What `make psql SQL=...` asks.",
+    "DESTDIR": "Root that `make install-systemd` installs below, instead of `/`.",
     "PG_BINDIR": "Folder of PostgreSQL's programs, instead of those in the wheel.",
     "CHROMIUM": "The browser that the tests of the pages drive.",
     "INFLUXD1": "InfluxDB 1's server, whose engine checks the queries of the dashboards.",
