@@ -21,12 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-import psutil
 import psycopg
 from psycopg import sql
 from rich.console import Console
@@ -170,12 +169,12 @@ class _Loading:
             "AIRFLOW_HOME": str(self._folder / "airflow"),
         }
         command = [sys.executable, "-m", "tools.bench", "--worker", str(self._labels[0]), str(self._labels[-1])]
-        before = self._server_cpu()
+        before = self._server.cpu_seconds()
         done = subprocess.run(command, env={**os.environ, **own}, cwd=ROOT, check=False, capture_output=True, text=True)
         figures = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {}
         if figures.get("rows") != self._rows:
             raise RuntimeError(f"not all of the {self._rows} rows were loaded:\n{done.stdout}\n{done.stderr}")
-        return Figures(**{**figures, "server_cpu": self._server_cpu() - before})
+        return Figures(**{**figures, "server_cpu": self._server.cpu_seconds() - before})
 
     @property
     def _dsn(self) -> str:
@@ -189,18 +188,9 @@ class _Loading:
     def _measured(self) -> Iterator[list[float]]:
         """Fills the list with wall, client CPU and server CPU seconds."""
         figures: list[float] = []
-        began, client, server = time.perf_counter(), _children_cpu(), self._server_cpu()
+        began, client, server = time.perf_counter(), _children_cpu(), self._server.cpu_seconds()
         yield figures
-        figures += [time.perf_counter() - began, _children_cpu() - client, self._server_cpu() - server]
-
-    def _server_cpu(self) -> float:
-        """Of the postmaster, of backends that ended and were reaped by it, and of those that run."""
-        postmaster = psutil.Process(int((self._server.datadir / "postmaster.pid").read_text().split()[0]))
-        total = sum(postmaster.cpu_times()[:4])
-        for child in postmaster.children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                total += sum(child.cpu_times()[:2])
-        return total
+        figures += [time.perf_counter() - began, _children_cpu() - client, self._server.cpu_seconds() - server]
 
 
 def _worker(first: date, last: date) -> None:

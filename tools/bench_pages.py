@@ -1,7 +1,9 @@
 """How fast pages are answered: ten years of twenty datasets, a hundred thousand jobs and issues, whole requests.
 
-A test asks Airflow's own app with our plugin in its process; it checks with room for a busy machine, this shows the
-figures.
+    python -m tools.bench_pages
+
+A test asks Airflow's own app, with our plugin, in its process. CPU of both servers, Airflow's and the database, is what
+counts: it is what an answer takes on a machine with nothing else to do.
 """
 
 from __future__ import annotations
@@ -31,13 +33,17 @@ def bench(console: Console) -> bool:
         if not report.exists():
             raise SystemExit(done.stdout + done.stderr)
         found = ET.parse(report).iter("property")  # noqa: S314 - pytest wrote it
-    taken = {item.get("name", ""): int(item.get("value", "")) for item in found}
+    taken = {item.get("name", ""): [int(part) for part in item.get("value", "").split()] for item in found}
     if not taken:
         raise SystemExit(done.stdout)
     table = Table("request", title="Pages: ten years of twenty datasets, a hundred thousand jobs and issues")
     table.add_column("ms, best of five", justify="right")
-    for path, milliseconds in taken.items():
-        colour = "green" if milliseconds < TARGET_MS else "red"
-        table.add_row(path, f"[{colour}]{milliseconds}[/]")
+    table.add_column("ms of CPU", justify="right")
+    for path, (best, cpu) in taken.items():
+        table.add_row(path, f"{best}", f"[{'green' if cpu < TARGET_MS else 'red'}]{cpu}[/]")
     console.print(table)
-    return max(taken.values()) < TARGET_MS
+    return all(cpu < TARGET_MS for _, cpu in taken.values())
+
+
+if __name__ == "__main__":
+    sys.exit(0 if bench(Console(width=None if sys.stdout.isatty() else 120)) else 1)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -105,6 +106,15 @@ class Server:
     def is_running(self) -> bool:
         """Whether a server runs on this data folder."""
         return self.datadir.exists() and self.pg_ctl("status") == 0
+
+    def cpu_seconds(self) -> float:
+        """What it has used: the postmaster, backends that ended and were reaped by it, and those that run."""
+        postmaster = psutil.Process(int((self.datadir / "postmaster.pid").read_text().split()[0]))
+        total = sum(postmaster.cpu_times()[:4])
+        for child in postmaster.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += sum(child.cpu_times()[:2])
+        return float(total)
 
     def start(self, *, durable: bool = True, **settings: str) -> None:
         """Start, and wait until connections are accepted; a new data folder is made first."""

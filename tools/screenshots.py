@@ -48,6 +48,7 @@ FAULTS: Final = (
 )
 RESTATED: Final = ("2024-10-24", "2024-10-27")
 
+BACKFILLED: Final = "elexon_b1610"
 HEADER: Final = ",".join(["MPAN", "Date", *(f"HH{n:02}" for n in range(1, 49))])
 MPAN: Final = "1000000000012"
 
@@ -113,9 +114,13 @@ def _fill(stack: Stack) -> None:
         twin.clear_faults()
     _meter_files(stack)
     _cli(stack, "quality", "run", "--from", "2024-10-01", "--to", "2024-10-31")
-    for dag_id in ("platform_monitor", "elexon_b1610"):
-        _unpause(stack, dag_id)
+    _unpause(stack, "platform_monitor")
     _await_figures(stack)
+    backfill = {"dag_id": BACKFILLED, "from_date": "2024-10-01T00:00:00Z", "to_date": "2024-10-14T23:59:59Z"}
+    stack.api("POST", "/api/v2/backfills", {**backfill, "max_active_runs": 2})
+    _unpause(stack, BACKFILLED)
+    while not stack.api("GET", f"/api/v2/dags/{BACKFILLED}/dagRuns?run_type=backfill&state=success")["total_entries"]:
+        time.sleep(1)
 
 
 def _meter_files(stack: Stack) -> None:
@@ -177,6 +182,8 @@ def _take(browser: Browser, stack: Stack, picture: Picture) -> None:
 def _settle(page: Page) -> None:
     """Until nothing is awaited any more, in the page or in the frame inside it."""
     page.wait_for_load_state("networkidle")
+    if "/energy/" not in page.url:
+        page.frame_locator("iframe").get_by_role("article").first.wait_for(timeout=60_000)
     for frame in page.frames:
         expect(frame.get_by_text("Loading …")).to_have_count(0, timeout=60_000)
     page.wait_for_timeout(500)

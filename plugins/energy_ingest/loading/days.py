@@ -254,6 +254,7 @@ def _long_past(
         "firsts": [max(first, _start(item)) for item in datasets],
         "lasts": [EVER if item.on_request and item.name not in newest else min(last, _until()) for item in datasets],
         "numbers": [_usual(item) for item in datasets],
+        "parts": sorted({window.part for item in datasets for window in item.windows(USUAL, USUAL)}),
     }
     with database.typed_errors():
         rows = connection.execute(statement("coverage/totals"), values).fetchall()

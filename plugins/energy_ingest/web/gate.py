@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cache
 from typing import Any, Final
 
 import airflow
@@ -34,16 +35,23 @@ def is_open() -> bool:
     return version >= FIRST and "airflow.api_fastapi.app" in sys.modules
 
 
-def fastapi_apps() -> list[dict[str, Any]]:
-    """What goes into `AirflowPlugin.fastapi_apps`: our app, or nothing, never an error."""
-    if not is_open():
-        return []
+@cache
+def _app() -> Any:
+    """Our app; None where it cannot be, never an error: Airflow calls the modules that it needs no stable interface."""
     try:
         from energy_ingest.web.app import create_app
-    except ImportError as error:  # Airflow calls these modules no stable interface
-        log.warning("no pages and no API at %s: %s; everything else works", PREFIX, error)
+
+        return create_app()
+    except Exception as error:
+        log.warning("no pages and no API at %s: %s: %s; everything else works", PREFIX, type(error).__name__, error)
+        return None
+
+
+def fastapi_apps() -> list[dict[str, Any]]:
+    """What goes into `AirflowPlugin.fastapi_apps`: our app, or nothing."""
+    if not is_open() or _app() is None:
         return []
-    return [{"app": create_app(), "url_prefix": PREFIX, "name": "Energy data"}]
+    return [{"app": _app(), "url_prefix": PREFIX, "name": "Energy data"}]
 
 
 def external_views() -> list[dict[str, Any]]:
@@ -51,7 +59,7 @@ def external_views() -> list[dict[str, Any]]:
 
     Addresses are relative to Airflow's own, and so right behind a path prefix.
     """
-    if not is_open():
+    if not is_open() or _app() is None:
         return []
     folder = f"{PREFIX.removeprefix('/')}/pages"
     icons = {"icon": f"{folder}/icon.svg", "icon_dark_mode": f"{folder}/icon-dark.svg"}

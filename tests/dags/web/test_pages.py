@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,3 +46,23 @@ def test_airflow_shows_every_page(monkeypatch):
     assert len({view["url_route"] for view in views}) == len(views)
     monkeypatch.delitem(sys.modules, "airflow.api_fastapi.app")
     assert gate.external_views() == []
+
+
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """The app is made again, and once more for whoever comes after."""
+    gate._app.cache_clear()
+    yield
+    gate._app.cache_clear()
+
+
+def _changed() -> None:
+    raise AttributeError("module 'airflow.api_fastapi' has no attribute 'app'")
+
+
+@pytest.mark.parametrize("broken", [None, SimpleNamespace(create_app=_changed)], ids=["away", "changed"])
+def test_where_the_app_cannot_be_nothing_is_shown_and_nothing_fails(anew, monkeypatch, caplog, broken):
+    """As an Airflow whose modules are not those that we know."""
+    monkeypatch.setitem(sys.modules, "energy_ingest.web.app", broken)
+    assert (gate.fastapi_apps(), gate.external_views()) == ([], [])
+    assert "everything else works" in caplog.text

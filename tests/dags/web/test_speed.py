@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -13,11 +13,13 @@ from energy_ingest import catalog, windows
 from energy_ingest.catalog import B1610, SYSTEM_PRICES
 from energy_ingest.loading.database import connect
 from energy_ingest.web import access
+from tools.postgres import Server
 
 pytestmark = pytest.mark.slow
 
 LIMIT = 300
-"""Milliseconds at the server of a quiet machine. This one may be busy: the best of some answers counts, with room."""
+"""Milliseconds of CPU: what an answer takes on a machine with nothing else to do, however busy this one is."""
+TURNS = 5
 DAYS = 3650
 TWENTY = {f"made_up_{n}": replace(SYSTEM_PRICES, name=f"made_up_{n}") for n in range(18)}
 
@@ -67,18 +69,28 @@ def old(warehouse: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> date:
     return first
 
 
-def milliseconds(caller: Any, path: str) -> int:
-    """The best of five; the first one pays for what is made once."""
-    taken = []
-    for _ in range(5):
-        began = time.perf_counter()
+class Took(NamedTuple):
+    """Milliseconds of a request: the best of some; on average the CPU of both servers, Airflow's and the database."""
+
+    best: int
+    cpu: int
+
+
+def milliseconds(caller: Any, path: str, database: Server) -> Took:
+    """What the server takes, once it has made what is made once."""
+    taken, began = [], 0.0
+    for turn in range(1 + TURNS):
+        if turn == 1:
+            began = time.process_time() + database.cpu_seconds()
+        start = time.perf_counter()
         answer = caller.client.get(f"/energy{path}", headers=caller.headers)
-        taken.append(time.perf_counter() - began)
+        taken.append(time.perf_counter() - start)
         assert answer.status_code == 200, answer.text[:500]
-    return round(1000 * min(taken))
+    cpu = time.process_time() + database.cpu_seconds() - began
+    return Took(round(1000 * min(taken)), round(1000 * cpu / TURNS))
 
 
-def test_pages_of_years_and_of_many_jobs_answer_in_time(editor, old, record_property):
+def test_pages_of_years_and_of_many_jobs_answer_in_time(editor, old, pg_server, record_property):
     """`make bench` shows the figures."""
     year = old.year + 5
     paths = [
@@ -104,10 +116,10 @@ def test_pages_of_years_and_of_many_jobs_answer_in_time(editor, old, record_prop
         "/quality/issues?state=resolved&severity=red",
         "/quality/trend?days=366",
     ]
-    taken = {path: milliseconds(editor, path) for path in paths}
-    for path, value in taken.items():
-        record_property(path, value)
-    assert {path: value for path, value in taken.items() if value > 4 * LIMIT} == {}
+    taken = {path: milliseconds(editor, path, pg_server) for path in paths}
+    for path, took in taken.items():
+        record_property(path, f"{took.best} {took.cpu}")
+    assert {path: took for path, took in taken.items() if took.cpu > LIMIT} == {}
 
 
 def test_more_than_a_page_shows_is_asked_for_in_parts(editor, old):

@@ -26,7 +26,7 @@ LARGEST: Final = 8192
 """Days that one answer may cover, of all datasets together: a year of twenty, or eleven years of two."""
 GAP_DAYS: Final = 366
 """Labels with gaps of a dataset that are looked at window by window."""
-MOST_GAP_DAYS: Final = 1500
+MOST_GAP_DAYS: Final = 600
 """The same of all datasets together."""
 
 Names = Annotated[list[str], Query(alias="dataset", description="Only these; may be repeated.")]

@@ -112,7 +112,8 @@ function drawFreshness(datasets) {
   fill(places.freshness, tiles.length > 0 && h("ul", { class: "tiles", "aria-label": "Newest data of each dataset" }, tiles));
 }
 
-function drawProgress(datasets) {
+function drawProgress(all) {
+  const datasets = all.filter((one) => (!wanted.dataset || one.dataset === wanted.dataset) && atWork(one));
   if (!datasets.length) return fill(places.progress);
   fill(places.progress, h("div", { class: "card" }, h("h2", {}, "Under way"),
     table("Work under way", [
@@ -120,10 +121,18 @@ function drawProgress(datasets) {
       ["Progress", (one) => h("progress", { max: one.total, value: one.done, "aria-label": `${one.dataset}: ${one.done} of ${one.total} windows` })],
       ["Windows", (one) => `${number(one.done)} of ${number(one.total)}`, "number"],
       ["Rate", (one) => (one.per_minute ? `${number(Math.round(one.per_minute * 10) / 10)} a minute` : "–"), "number"],
-      ["Time left", (one) => (one.seconds_left === null ? "not known yet" : `about ${duration(one.seconds_left)}`), "number"],
+      ["Time left", timeLeft, "number"],
       ["Runs", (one) => Object.entries(one.runs).filter(([, count]) => count > 0).map(([state, count]) => `${number(count)} ${state}`).join(", ") || "–"],
       ["Backfill", (one) => (one.backfills.length ? one.backfills.map(backfilled) : "–")],
     ], datasets)));
+}
+
+/** Gaps that nobody works on are shown as gaps. */
+const atWork = ({ running, runs, backfills }) => running > 0 || runs.queued > 0 || runs.running > 0 || backfills.length > 0;
+
+function timeLeft({ left, seconds_left: seconds }) {
+  if (!left) return "–";
+  return seconds === null ? "not known yet" : `about ${duration(seconds)}`;
 }
 
 function backfilled({ from, to, runs, done, paused, seconds_left: left }) {

@@ -5,7 +5,7 @@ import { fill, h } from "./dom.js";
 import { bytes, clock, counted, day, duration, instant, number, stateName, words } from "./format.js";
 import { airflowLink, badge, clip, dialog, every, facts, nothing, square, stateMark, table, trouble } from "./parts.js";
 import { offerReload } from "./reload.js";
-import { statusBadge } from "./status.js";
+import { COUNTS, statusBadge } from "./status.js";
 
 const SECONDS = 3;
 const SETTLED = ["complete", "empty_confirmed", "abandoned"];
@@ -97,20 +97,27 @@ function items(list) {
 function attempts(jobs) {
   if (!jobs.length) return h("section", {}, h("h3", {}, "Attempts"), nothing("Nobody has asked for this window yet."));
   const raw = h("div");
-  const counts = ({ counts }) => ["inserted", "revised", "unchanged", "quarantined", "duplicate"].map((name) => number(counts[name])).join(" / ");
+  const counts = ({ counts }) =>
+    COUNTS.filter(([name]) => counts[name] > 0).map(([name, title]) => `${number(counts[name])} ${title}`).join(", ") || "none";
   const body = (job) => job.has_raw && h("button", { onclick: () => showRaw(raw, job) }, "Raw");
   return h("section", {}, h("h3", {}, "Attempts, newest first"),
     table("Attempts on this window", [
       ["Started", (job) => h("span", { class: "nowrap" }, instant(job.started_at))],
       ["Status", (job) => statusBadge(job.status)],
-      ["Why", (job) => words(job.import_type)],
-      ["New / revised / same / quarantined / double", counts, "number"],
+      ["Rows", (job) => h("span", { class: "nowrap" }, counts(job))],
       ["Answer", (job) => h("span", { class: "nowrap", title: job.response_sha256 }, bytes(job.response_bytes), job.response_sha256 && h("code", {}, ` ${job.response_sha256.slice(0, 8)}`))],
+      ["More", (job) => h("span", { class: "nowrap" }, body(job), " ", h("a", { href: `jobs.html?job=${job.batch_id}` }, "Job"))],
+      ["Run", run],
       ["Took", (job) => duration(job.completed_at && job.started_at ? (new Date(job.completed_at) - new Date(job.started_at)) / 1000 : null), "number"],
-      ["Run", (job) => (job.run_id ? h("span", { class: "nowrap" }, airflowLink(["dags", job.dag_id, "runs", job.run_id], clip(job.run_id)), job.try_number > 1 && badge("", `try ${job.try_number}`)) : "command line")],
+      ["Why", (job) => words(job.import_type)],
       ["Error", (job) => (job.last_error ? clip(job.last_error) : "")],
-      ["More", (job) => [body(job), " ", h("a", { class: "small", href: `jobs.html?job=${job.batch_id}` }, "Job")]],
     ], jobs), raw);
+}
+
+/** A link to the run in Airflow; who loaded from the command line has none. */
+function run({ dag_id: dag, run_id: id, try_number: tries }) {
+  if (!dag) return "command line";
+  return h("span", { class: "nowrap" }, airflowLink(["dags", dag, "runs", id], clip(id)), tries > 1 && badge("", `try ${tries}`));
 }
 
 async function showRaw(place, job) {

@@ -4,10 +4,9 @@ import { address, get, post, text } from "./api.js";
 import { fill, h } from "./dom.js";
 import { bytes, duration, instant, number, words } from "./format.js";
 import { airflowLink, badge, confirm, dialog, every, facts, nothing, say, table, trouble } from "./parts.js";
-import { statusBadge } from "./status.js";
+import { COUNTS, statusBadge } from "./status.js";
 
 const SECONDS = 2;
-const COUNTS = [["inserted", "new"], ["revised", "revised"], ["unchanged", "unchanged"], ["quarantined", "quarantined"], ["duplicate", "double"]];
 
 /** What a person may do, where the job's state and the permission allow it: the API says so in `actions`. */
 const ACTIONS = {
@@ -56,7 +55,7 @@ function contents(job, act) {
       h("div", { class: "row" }, h("a", { class: "button", href: address(`jobs/${job.batch_id}/report`).href, download: `${job.batch_id}.txt`, "data-key": "report" }, "Report"), buttons)),
     progress(job),
     job.last_error && h("div", { class: `note ${job.status === "failed" ? "bad" : "warn"}` }, h("strong", {}, job.error_type ? `${job.error_type}: ` : "Last error: "), job.last_error),
-    h("section", {}, h("h3", {}, "Rows"), h("ul", { class: "tiles", "aria-label": "Rows" }, COUNTS.map(([name, title]) =>
+    h("section", {}, h("h3", {}, "Rows"), h("ul", { class: "tiles small-tiles", "aria-label": "Rows" }, COUNTS.map(([name, title]) =>
       h("li", { class: "tile" }, h("p", { class: "value" }, number(job.counts[name])), h("p", { class: "small muted" }, title))))),
     h("section", {}, h("h3", {}, "Timeline"), timeline(job.timeline)),
     problems(job),
@@ -118,14 +117,18 @@ const details = (job) =>
     job.file_bytes && ["File", `${bytes(job.file_bytes)}${job.feed ? `, feed ${job.feed}` : ""}`],
     job.file_sha256 && ["SHA-256 of the file", h("code", {}, job.file_sha256)],
     job.response_sha256 && ["Answer", [bytes(job.response_bytes), " ", h("code", {}, job.response_sha256)]],
-    ["Took", `${duration(job.seconds)}, try ${number(job.try_number)}, ${number(job.retry_count)} of ${number(job.max_retries)} retries`],
+    ["Took", `${duration(job.seconds)}${job.try_number ? `, try ${number(job.try_number)}` : ""}, ${number(job.retry_count)} of ${number(job.max_retries)} retries`],
     job.retry_at && ["Tried again", instant(job.retry_at)],
-    job.run_id && ["Run", airflowLink(["dags", job.dag_id, "runs", job.run_id], job.run_id)],
+    job.dag_id && ["Run", airflowLink(["dags", job.dag_id, "runs", job.run_id], job.run_id)],
     job.said?.length > 0 && ["How it was read", job.said.join("; ")],
-    ...["skipped", "warnings"].map((name) => job[name] && Object.keys(job[name]).length > 0 && [words(name), Object.entries(job[name]).map(([what, count]) => `${number(count)} ${words(what)}`).join(", ")]),
+    tally("Skipped", job.skipped),
+    tally("Warnings", job.warnings),
     job.notes && ["Notes", job.notes],
     ["Code", h("code", {}, job.code_version)],
   ]);
+
+const tally = (title, counts) =>
+  Object.keys(counts ?? {}).length > 0 && [title, Object.entries(counts).map(([what, count]) => `${number(count)} ${words(what)}`).join(", ")];
 
 function raw({ batch_id: batch }) {
   const place = h("div");
