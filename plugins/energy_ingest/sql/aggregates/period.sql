@@ -8,20 +8,18 @@ WITH touched AS (
          sum({half_hourly_days})::integer AS half_hourly_day_count, sum(reading_count)::integer AS reading_count,
          sum(expected_count)::integer AS expected_count, sum(actual_kwh) AS actual_kwh,
          sum(estimated_kwh) AS estimated_kwh
-  FROM touched JOIN {source} AS part
+  FROM touched LEFT JOIN (SELECT * FROM {source} WHERE {part_start} BETWEEN {first} AND {last}) AS part
     ON date_trunc({unit}, part.{part_start}::timestamp)::date = touched.first_date
    AND part.mpan = touched.mpan AND part.register = touched.register
-  WHERE part.{part_start} BETWEEN {first} AND {last}
   GROUP BY 1, 2, 3
 ), gone AS (
-  DELETE FROM {target} AS period USING touched
-  WHERE (period.{start}, period.mpan, period.register) = (touched.first_date, touched.mpan, touched.register)
-    AND NOT EXISTS (SELECT FROM fresh WHERE (fresh.first_date, fresh.mpan, fresh.register)
-                                          = (touched.first_date, touched.mpan, touched.register))
+  DELETE FROM {target} AS period USING fresh
+  WHERE fresh.total_kwh IS NULL
+    AND (period.{start}, period.mpan, period.register) = (fresh.first_date, fresh.mpan, fresh.register)
 ), written AS (
   INSERT INTO {target} AS period ({start}, mpan, register, total_kwh, peak_kwh, off_peak_kwh, min_daily_kwh,
     max_daily_kwh, day_count, half_hourly_day_count, reading_count, expected_count, actual_kwh, estimated_kwh)
-  SELECT * FROM fresh ORDER BY first_date, mpan, register
+  SELECT * FROM fresh WHERE total_kwh IS NOT NULL ORDER BY first_date, mpan, register
   ON CONFLICT ({start}, mpan, register) DO UPDATE
   SET (total_kwh, peak_kwh, off_peak_kwh, min_daily_kwh, max_daily_kwh, day_count, half_hourly_day_count,
        reading_count, expected_count, actual_kwh, estimated_kwh, aggregated_at)
