@@ -11,10 +11,11 @@ import pytest
 
 from include.twin.client import Twin
 from tests.e2e.driver import NAMES, RANGE, SETTINGS, Airflow, Warehouse, own_ports
+from tests.e2e.people import People
 from tools import postgres, private
 from tools.stack import Stack
 
-ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outage", "pages", "security")
+ORDER = ("demo", "catch_up", "trigger", "backfill", "late_data", "feeds", "outage", "pages", "watch", "security")
 """The demonstration has a stack of its own, which is gone before ours starts; secrets are looked for in all logs."""
 
 
@@ -48,9 +49,16 @@ def warehouse_urls(_own_settings: None) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, warehouse_urls: dict[str, str]) -> Iterator[Stack]:
+def people() -> Iterator[People]:
+    """Who hears of alerts, heartbeats and metrics."""
+    with People.listening() as people:
+        yield people
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, warehouse_urls: dict[str, str], people: People) -> Iterator[Stack]:
     """The stack, healthy, with all DAGs paused."""
-    stack = Stack(tmp_path_factory.mktemp("e2e") / "stack", settings=SETTINGS)
+    stack = Stack(tmp_path_factory.mktemp("e2e") / "stack", settings={**SETTINGS, **people.settings})
     stack.ports = own_ports()
     try:
         stack.start()

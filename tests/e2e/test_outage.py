@@ -16,7 +16,7 @@ import pytest
 
 from energy_ingest.catalog import B1610, MARKET_INDEX, SYSTEM_PRICES, Dataset
 from include.twin.client import Twin
-from tests.e2e.driver import NAMES, SETTINGS, Airflow, Warehouse, dates, eventually, held, load_undisturbed
+from tests.e2e.driver import NAMES, Airflow, Warehouse, dates, eventually, held, load_undisturbed
 from tools.stack import Stack
 
 DAG = SYSTEM_PRICES.name
@@ -98,7 +98,7 @@ def away(stack: Stack, airflow: Airflow, warehouse_urls: dict[str, str], caught_
         os.kill(scheduler, signal.SIGKILL)
         queued = start(airflow, queued_days)
         airflow.pause(*NAMES)
-        stack.settings = {**SETTINGS, "ENERGY_UNTIL": f"{MISSED[-1]}"}
+        stack.settings = {**stack.settings, "ENERGY_UNTIL": f"{MISSED[-1]}"}
         stack.start()
     twin = Twin(stack.twin_url)
     _disturb(twin)
