@@ -19,6 +19,12 @@ COMMANDS = sorted(
 )
 
 
+def arguments(command: str) -> list[str]:
+    """As the shell gives them; what only Airflow 3 knows is left out on 2.11, as the page says."""
+    words = shlex.split(command.replace("$(date -d '90 days ago' +%F)", "2020-01-01"))[1:]
+    return [word for word in words if AIRFLOW_3 or word != "--error-on-cleanup-failure"]
+
+
 def test_there_are_some():
     assert any("db clean" in command for command in COMMANDS)
 
@@ -29,8 +35,7 @@ def test_a_command_is_one(command: str):
 
     if "backfill" in command and not AIRFLOW_3:
         pytest.skip("a command of Airflow 3")
-    command = command.replace("$(date -d '90 days ago' +%F)", "2026-08-01")
-    parsed = get_parser().parse_args(shlex.split(command)[1:])
+    parsed = get_parser().parse_args(arguments(command))
     assert parsed.func
 
 
@@ -39,6 +44,5 @@ def test_airflows_own_books_are_cleaned_by_it():
     from airflow.cli.cli_parser import get_parser
 
     (command,) = (command for command in COMMANDS if "db clean" in command)
-    command = command.replace("$(date -d '90 days ago' +%F)", "2020-01-01")
-    parsed = get_parser().parse_args(shlex.split(command)[1:])
+    parsed = get_parser().parse_args(arguments(command))
     parsed.func(parsed)  # raises where a table cannot be cleaned
