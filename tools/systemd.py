@@ -99,7 +99,7 @@ class Server:
         outdated = self.environment and not self._has_environment()
         changes = bool(stale or outdated or not self._has_service_env())
         if changes and self.is_real and same(UNITS / TARGET, Path("/", PLACES[f"include/systemd/{TARGET}"])):
-            _systemctl("stop", TARGET)  # nothing may import what is half replaced
+            _systemctl("stop", TARGET, "energy-ingest-*.service")  # nothing may import what is half replaced
         for source in stale:
             self._place(source)
         if outdated:
@@ -197,7 +197,7 @@ class Server:
             Refused: not root.
         """
         self._may_change_things()
-        if self.is_real:
+        if self.is_real and Path("/", SYSTEM, TARGET).exists():
             units = [f"energy-ingest-{part}.service" for part in (*MAIN, WORKER)]
             _systemctl("disable", "--quiet", "--now", TARGET, *units, check=False)
         for place in (*PLACES.values(), OPT, *((ETC, STATE, LOGS) if purge else ())):

@@ -150,7 +150,9 @@ class Systemd(Kind):
         return f"http://{known['AIRFLOW__API__HOST']}:{known['AIRFLOW__API__PORT']}"
 
     def commands(self, verb: str) -> list[list[str]]:  # noqa: D102
-        return [["systemctl", verb, self.target]]
+        start, stop = ["systemctl", "start", self.target], ["systemctl", "stop", self.target, "energy-ingest-*.service"]
+        # the target alone would stop its units, but not wait for their end
+        return {"start": [start], "stop": [stop], "restart": [stop, start]}[verb]
 
     def logs(self, part: str, lines: int, follow: bool) -> list[str]:  # noqa: D102
         unit = f"--unit=energy-ingest-{part or '*'}.service"

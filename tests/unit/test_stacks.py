@@ -123,7 +123,8 @@ def test_units(programs: Path):
     assert stacks.carry_out("restart", kind) == 0
     assert stacks.carry_out("logs", kind, "scheduler", 7, follow=True) == 0
     assert calls(programs) == [
-        "systemctl restart energy-ingest.target",
+        "systemctl stop energy-ingest.target energy-ingest-*.service",
+        "systemctl start energy-ingest.target",
         "journalctl --no-pager --lines=7 --unit=energy-ingest-scheduler.service --follow",
     ]
     (programs / "code").write_text("1")
