@@ -135,17 +135,13 @@ class Machine:
                     os.kill(self.first, signal.SIGKILL)  # and with it every process of that machine
             self.process.kill()
             self.process.wait()
-        if self.cgroup and self.cgroup.exists():
-            for folder in sorted((p for p in self.cgroup.rglob("*") if p.is_dir()), reverse=True):
+        for _ in range(100):  # the last processes may still be ending
+            if not self.cgroup or not self.cgroup.exists():
+                break
+            folders = sorted((path for path in self.cgroup.rglob("*") if path.is_dir()), reverse=True)
+            for folder in (*folders, self.cgroup):
                 with suppress(OSError):
                     folder.rmdir()
-            self._remove()
-
-    def _remove(self) -> None:
-        for _ in range(50):  # the last process may still be ending
-            with suppress(OSError):
-                self.cgroup.rmdir()
-                return
             time.sleep(0.1)
 
 
