@@ -197,6 +197,7 @@ class Elexon:
         self._views: tuple[tuple[str, Callable[..., Resource]], ...] = (
             (r"/health", self._health),
             (r"/datasets/metadata/latest", self._metadata),
+            (r"/reference/bmunits/all", self._register),
             (r"/datasets/b1610", self._b1610_period),
             (r"/datasets/b1610/stream", self._b1610_stream),
             (r"/datasets/mid(?P<stream>/stream)?", self._mid),
@@ -224,6 +225,10 @@ class Elexon:
     def _metadata(self, query: Parameters) -> Resource:
         file_format = _format(query)
         return Resource(lambda now: answer([encode(latest(now))[1:-1]], DATA, "generated", file_format))
+
+    def _register(self, query: Parameters) -> Resource:
+        rows = [unit.registered() for unit in self._b1610.units]
+        return Resource(lambda now: answer([encode(rows)[1:-1]], BARE, "generated"))
 
     def _b1610_period(self, query: Parameters) -> Resource:
         day = query.read("settlementDate", a_date, required=True)

@@ -50,6 +50,19 @@ def runs_until(day: date, now: datetime) -> list[str]:
 
 # --- the units ---
 
+FUELS: Final = {
+    "wind": "WIND",
+    "gas": "CCGT",
+    "biomass": "BIOMASS",
+    "nuclear": "NUCLEAR",
+    "pumped": "PS",
+    "battery": "OTHER",
+    "solar": "OTHER",
+}
+"""Fuel types of the register."""
+FLOWS: Final = {"battery": (1, -1), "pumped": (1, -1), "supplier": (0, -1)}
+"""Which part of its power a unit may generate, and take; the others only generate."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -59,6 +72,17 @@ class Unit:
     national_grid_id: str | None
     fuel: str
     megawatts: int
+
+    def registered(self) -> dict[str, str | None]:
+        """The unit as the register of BM units has it: capacities in text, no fuel for suppliers."""
+        up, down = FLOWS.get(self.fuel, (1, 0))
+        return {
+            "nationalGridBmUnit": self.national_grid_id,
+            "elexonBmUnit": self.bm_unit,
+            "fuelType": FUELS.get(self.fuel),
+            "demandCapacity": f"{down * self.megawatts:.3f}",
+            "generationCapacity": f"{up * self.megawatts:.3f}",
+        }
 
 
 # The five units that the project's predecessor followed, those in recorded answers, and some well-known neighbours.

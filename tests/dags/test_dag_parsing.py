@@ -36,7 +36,7 @@ GAS = {"national_gas_quality", "national_gas_quality_sweep", "transwestern_capac
 PAUSED = {"elexon_boalf", "elexon_bod", "elexon_physical", "energy_transfer_capacity"}
 PLATFORM = {"platform_migrate", "platform_monitor", "platform_health", "platform_cleanup"}
 METERS = {"meter_files", "meter_aggregates"}
-QUALITY = {"data_quality"}
+QUALITY = {"data_quality", "elexon_bm_units"}
 LONDON, CHICAGO = "Europe/London", "America/Chicago"
 
 

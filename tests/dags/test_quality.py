@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from energy_ingest import windows
 from energy_ingest.loading import issues
 from energy_ingest.loading.database import connect
+from include.twin.client import Twin
 from tests.dags.harness import AIRFLOW_3, parse, run
 from tests.postgres.test_aggregates import AUTUMN, ONE_DAY, read, redo
 from tests.postgres.world import ask, one
@@ -45,6 +48,28 @@ def test_a_person_has_a_range_of_one_dataset_checked(warehouse_url: str):
     form = {"dataset": "meter_files", "window_from": f"{AUTUMN - ONE_DAY}", "window_to": f"{AUTUMN - ONE_DAY}"}
     assert run(DAG, kind="manual", conf=form).result == {"red": 0, "amber": 0}
     assert run(DAG, kind="manual", conf={**form, "window_to": f"{AUTUMN}"}).result == {"red": 0, "amber": 1}
+
+
+def test_the_register_of_bm_units_is_taken_over(warehouse_url: str, twin: Twin, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW_CONN_ELEXON_DEFAULT", json.dumps({"conn_type": "http", "host": twin.url}))
+    ran = run("elexon_bm_units")
+    count = one(warehouse_url, "SELECT count(*) FROM energy.bm_unit")
+    assert (ran.errors, ran.result) == ([], {"units": count, "changed": count})
+    known = "SELECT fuel_type, generation_capacity_mw, demand_capacity_mw FROM energy.bm_unit WHERE bm_unit = "
+    assert ask(warehouse_url, f"{known}'T_DINO-1'") == [("PS", 290, -290)]
+    assert ask(warehouse_url, f"{known}'2__ATWIN001'") == [(None, 0, -90)]
+    assert run("elexon_bm_units").result == {"units": count, "changed": 0}
+
+    twin.add_fault("empty_body", count=1)
+    failed = run("elexon_bm_units")
+    assert "register" in str(failed.errors[0])
+    assert one(warehouse_url, "SELECT count(*) FROM energy.bm_unit") == count
+    told = "SELECT target, status, processed FROM ledger.execution ORDER BY started_at"
+    assert ask(warehouse_url, told) == [
+        ("register of BM units", "completed", count),
+        ("register of BM units", "completed", 0),
+        ("register of BM units", "failed", 0),
+    ]
 
 
 def test_the_schedule():

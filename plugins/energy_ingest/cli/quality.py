@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -12,9 +12,6 @@ from energy_ingest.cli import options, output
 from energy_ingest.cli.options import Json
 from energy_ingest.errors import Misconfigured
 from energy_ingest.windows import parse_range, utc_now
-
-if TYPE_CHECKING:
-    import psycopg
 
 app: Final = typer.Typer(help="Data quality: checks, issues.", no_args_is_help=True)
 MOST: Final = 1000
@@ -101,21 +98,13 @@ def units(
     ] = None,
 ) -> None:
     """Take over Elexon's register of BM units: fuel and capacity, for the rules and the figures that need them."""
+    from energy_ingest.hooks.elexon import ElexonHook
     from energy_ingest.loading import bm_units, database
 
     with options.warehouse() as connection, database.typed_errors():
-        found = bm_units.parse(file.read_bytes() if file else _asked(connection))
+        found = bm_units.parse(file.read_bytes()) if file else ElexonHook().bm_units(connection)
         changed = bm_units.store(connection, found)
     typer.echo(f"{len(found):,} BM units, {changed:,} of them new or changed")
-
-
-def _asked(connection: psycopg.Connection) -> bytes:
-    from energy_ingest.catalog import B1610
-    from energy_ingest.hooks.loader import hook_for
-    from energy_ingest.loading import bm_units, pacing
-
-    with hook_for(B1610).fetch(bm_units.REQUEST, lambda: pacing.pace(connection, B1610.source)) as answer:
-        return b"".join(answer.chunks)
 
 
 def _code(red: int, amber: int) -> int:

@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "platform_migrate": "energy-ingest migrate",
     "platform_monitor": "energy-ingest monitor",
     "data_quality": "energy-ingest quality run",
+    "elexon_bm_units": "energy-ingest quality units",
     "meter_aggregates": "energy-ingest aggregate",
     "meter_files": "energy-ingest jobs list",
 }
