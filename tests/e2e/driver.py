@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,7 +174,8 @@ class Airflow:
         """`airflow backfill create`, as soon as the DAG has no other backfill."""
         for backfill in self.call("GET", f"/backfills?dag_id={dag_id}")["backfills"]:
             if not backfill["completed_at"]:  # its runs have ended, and Airflow would notice within half a minute
-                self.call("PUT", f"/backfills/{backfill['id']}/cancel")
+                with suppress(urllib.error.HTTPError):  # it just did
+                    self.call("PUT", f"/backfills/{backfill['id']}/cancel")
         span = ("--from-date", f"{first}", "--to-date", f"{last + timedelta(days=1)}")  # as docs/operations.md says
         self.cli("backfill", "create", "--dag-id", dag_id, *span, "--reprocess-behavior", reprocess)
 
