@@ -35,8 +35,8 @@ LIMIT_DAYS: Final = 3660
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('meter_aggregates', 0))"
 """One month at a time: whoever computed from older readings must not write after whoever computed from newer ones."""
 
-MEMORY: Final = "SET LOCAL work_mem = '64MB'"
-"""Enough to keep a month of 1,000 meters in memory."""
+MEMORY: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+"""Enough to keep a month of 1,000 meters in memory; compiling a statement takes longer than a day of theirs."""
 
 MANY: Final = 0.1
 """From this share of meters on, all readings of a day are read, instead of looking up those of the dirty meters."""
