@@ -175,7 +175,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Native]:
     influx = InfluxDouble(
         State(Memory(), "energy", ("energy",), {OWN["INFLUXDB_TOKEN"]: Token()})
     )  # InfluxDB 2.7 itself cannot be had here
-    with postgres.temporary() as server, influx:
+    with postgres.temporary(**_options()) as server, influx:
         native = Native(tmp_path_factory.mktemp("compose"), server, influx.url)
         try:
             native.run("check")
@@ -194,6 +194,11 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Native]:
                 native.kill(key)
 
 
+def _options() -> dict[str, str]:
+    """The options of both databases, for the one server that stands for them."""
+    return dict(option.split("=") for name in ("metadata", "warehouse") for option in SERVICES[name]["command"][2::2])
+
+
 def _initdb(server: postgres.Server, values: dict[str, str]) -> None:
     """The scripts of both databases, as the image's entry point runs them."""
     env = {**os.environ, **values, "PGPASSWORD": server.password}
@@ -208,6 +213,13 @@ def test_every_service_is_healthy(native: Native):
         native.await_health(name)
     for hostname in ("worker-1", "worker-2"):
         native.await_health("worker", hostname)
+
+
+def test_the_command_line_has_what_it_needs(native: Native):
+    assert SERVICES["cli"]["command"] == ["energy-ingest", "doctor"]
+    native.start("cli")
+    assert native.running.pop("cli").wait(240) in (0, 1), native.log("cli")  # 1: nobody is told of anything here
+    assert "warehouse" in native.log("cli")
 
 
 def test_a_killed_worker_loses_nothing(native: Native):
