@@ -243,7 +243,8 @@ def test_parsing_alone(name: str, tmp_path: Path, bag: Any):
     assert seen["errors"] == {}
     assert seen["dags"] == {dag_id: digest(dag) for dag_id, dag in bag.dags.items()}
     assert Path(seen["library"]).is_relative_to(tmp_path if name != "folders of their own" else ROOT / "plugins")
-    assert {"polars", "psycopg", "alembic", "energy_ingest.loading"} & set(seen["imported"]) == set(), "slow to import"
+    # not Alembic, which Airflow 3.2 imports itself; ours is in `loading`
+    assert {"polars", "psycopg", "energy_ingest.loading"} & set(seen["imported"]) == set(), "slow to import"
 
 
 @pytest.mark.slow
