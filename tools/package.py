@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools.bootstrap import MWAA, MWAA_VERSIONS, ROOT, mwaa_constraints
+from tools.bootstrap import MWAA, MWAA_VERSIONS, ROOT, code_version, mwaa_constraints
 
 DAGS, PLUGINS, LIBRARY = ROOT / "dags", ROOT / "plugins", "energy_ingest"
 MWAA_VERSION: Final = MWAA_VERSIONS[-1]
@@ -84,7 +83,7 @@ def _mwaa(folder: Path, layout: str, version: str) -> None:
     (folder / "requirements.txt").write_text(
         "\n".join([f'--constraint "{mwaa_constraints(version)}"', *pinned(version), ""])
     )
-    (folder / "startup.sh").write_text(STARTUP.format(version=_version()))
+    (folder / "startup.sh").write_text(STARTUP.format(version=code_version()))
 
 
 def _composer(folder: Path, *_: str) -> None:
@@ -99,7 +98,7 @@ def _astro(folder: Path, *_: str) -> None:
     shutil.copy(ROOT / ".airflowignore", folder)
     (folder / "requirements.txt").write_text("\n".join([*_requirements(ROOT / "requirements.txt"), ""]))
     (folder / "packages.txt").write_text("")
-    (folder / "Dockerfile").write_text(DOCKERFILE.format(runtime=ASTRO_RUNTIME, version=_version()))
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(runtime=ASTRO_RUNTIME, version=code_version()))
 
 
 PLATFORMS: Final[dict[str, Callable[..., None]]] = {"mwaa": _mwaa, "composer": _composer, "astro": _astro}
@@ -128,15 +127,6 @@ def _zip(source: Path, target: Path) -> None:
             entry = zipfile.ZipInfo(path.relative_to(source).as_posix(), _ANY_TIME)
             entry.external_attr, entry.compress_type = 0o755 << 16, zipfile.ZIP_DEFLATED
             archive.writestr(entry, path.read_bytes())
-
-
-def _version() -> str:
-    """The commit, recorded with every load; `unknown` in a tree without git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 if __name__ == "__main__":

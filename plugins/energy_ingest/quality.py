@@ -79,5 +79,5 @@ RULES: Final = (
         *("cv_band", GAS, "amber", "calorific value outside 37.5 to 43 MJ/m³, the band for gas that may be conveyed"),
         *("cv_band", {"low": 37.5, "high": 43}),
     ),
-    *(Rule("oac", name, "red", "available is operating less scheduled capacity", f"oac_{name}") for name in CAPACITIES),
+    *(Rule("oac", name, "red", "available is operating less scheduled capacity", "oac") for name in CAPACITIES),
 )

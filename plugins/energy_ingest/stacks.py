@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ LINES: Final = 50
 
 
 @dataclass(frozen=True)
-class Kind:
+class Kind(ABC):
     """One way of running Airflow on this machine: what all three have in common.
 
     Attributes:
@@ -54,29 +55,29 @@ class Kind:
     first: ClassVar[str]
     """The command that installs or starts it for the first time."""
 
+    @abstractmethod
     def is_installed(self) -> bool:
         """Whether it was installed, or started before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parts(self) -> dict[str, bool]:
         """Each of its parts, and whether it runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def url(self) -> str:
         """The address of Airflow's API server, on this machine."""
-        raise NotImplementedError
 
+    @abstractmethod
     def commands(self, verb: str) -> list[list[str]]:
         """What starts, stops or restarts it, one after another."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logs(self, part: str, lines: int, follow: bool) -> list[str]:
         """What shows the end of its logs, or of one part's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ingest(self, *arguments: str) -> list[str]:
         """`energy-ingest` with the warehouse and the settings of this kind."""
-        raise NotImplementedError
 
     def _checkout(self) -> bool:
         return (self.root / "tools" / "stack.py").exists()

@@ -212,7 +212,7 @@ def test_a_server_of_workers_needs_no_key_of_airflows(root: Path):
 
 
 def test_a_python_in_somebodys_home_is_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Path, "resolve", lambda _: Path("/root/.pyenv/versions/3.12.1/bin/python3.12"))
+    monkeypatch.setattr(Path, "resolve", lambda _: Path("/root/python/bin/python3.12"))
     with pytest.raises(Refused, match=r"home.*PYTHON=/usr/bin/python3"):
         Server()._services_may_read("python3.12")
 

@@ -146,4 +146,6 @@ def faults(rule: Rule, first: date, last: date) -> sql.Composed:
     """The query for the values that break a rule: subject, day, item, value, what it should be, job."""
     around = timedelta(days=rule.back)
     read = series(rule.series or SERIES[rule.dataset][0], first - around, last + around)
-    return sql.SQL(statement(f"quality/rules/{rule.sql}")).format(series=read, first=first, last=last, **rule.limits)
+    table = sql.Identifier("energy", rule.dataset)  # for rules that read more of a row than its series has
+    query = sql.SQL(statement(f"quality/rules/{rule.sql}"))
+    return query.format(series=read, table=table, first=first, last=last, **rule.limits)
