@@ -48,7 +48,8 @@ def process_at(step: str, work: Work, *arguments: Any) -> Iterator[int]:
     """The number of a process that works, and stands still at a step."""
     with _started(work, step, arguments) as (process, report):
         assert report.poll(60), f"the step {step} was never reached"
-        assert report.recv() == step
+        said = report.recv()
+        assert said == step, said
         yield process.pid
 
 
@@ -58,8 +59,9 @@ def together(work: Work, *argument_sets: tuple[Any, ...]) -> None:
         return
     with _started(work, None, argument_sets[0]) as (_, report):
         together(work, *argument_sets[1:])
-        assert report.poll(60)
-        assert report.recv() == "done"
+        assert report.poll(60), "no end within a minute"
+        said = report.recv()
+        assert said == "done", said
 
 
 @contextmanager

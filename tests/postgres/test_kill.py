@@ -6,7 +6,6 @@ import itertools
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -38,6 +37,7 @@ from tests.postgres.world import (
     run,
     states,
     tapped,
+    wait_for,
 )
 from tools import postgres
 
@@ -313,14 +313,6 @@ def test_a_server_that_is_away_ends_the_load_in_order(mortal: tuple[postgres.Ser
 # --- Helpers ---
 
 NOBODY_ELSE = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
-
-
-def wait_for(url: str, condition: str) -> None:
-    """Until a query says true."""
-    deadline = time.monotonic() + 30
-    while not one(url, condition):
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.02)
 
 
 @contextmanager

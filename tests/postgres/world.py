@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -284,6 +285,14 @@ def one(url: str, query: str, *values: Any) -> Any:
     """The only value of a query."""
     ((value,),) = ask(url, query, *values)
     return value
+
+
+def wait_for(url: str, condition: str) -> None:
+    """Until a query says true."""
+    deadline = time.monotonic() + 30
+    while not one(url, condition):
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.02)
 
 
 def content(url: str, dataset: Dataset, *, with_times: bool = False) -> str:
