@@ -94,6 +94,7 @@ def server(tmp_path: Path) -> Iterator[dict[str, str]]:
         await session.stdout.drain()
         await session.stderr.drain()
         session.exit(code)
+        await session.wait_closed()
 
     async def listen() -> asyncssh.SSHAcceptor:
         allowed = asyncssh.import_authorized_keys(USER_KEY.export_public_key().decode())
@@ -123,6 +124,7 @@ def server(tmp_path: Path) -> Iterator[dict[str, str]]:
     asyncio.run_coroutine_threadsafe(close(acceptor), loop).result(30)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(30)
+    loop.close()
 
 
 def deploy(given: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -31,11 +31,10 @@ def metadata() -> None:
     """Airflow's metadata database: SQLite, in the home; it knows the DAGs."""
     from airflow.utils import db
 
-    from tests.dags.harness import AIRFLOW_3, parse
+    from tests.dags.harness import make_known
 
     db.initdb()
-    if not AIRFLOW_3:  # there `dag.test` sees to it
-        parse().sync_to_db()
+    make_known()
 
 
 @pytest.fixture(scope="session")

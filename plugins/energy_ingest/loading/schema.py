@@ -86,6 +86,7 @@ def _require_known(version: str | None, config: Config) -> None:
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")  # Alembic wants it said, and warns otherwise
     return config
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from tests.dags.harness import AIRFLOW_3, parse
+from tests.dags.harness import AIRFLOW_3
 
 if TYPE_CHECKING:
     import httpx
@@ -35,11 +35,7 @@ def server(metadata: None) -> Iterator[Any]:
             patch.setenv(name, value)
         from airflow import plugins_manager
         from airflow.api_fastapi.app import create_app, purge_cached_app
-        from airflow.dag_processing.bundles.manager import DagBundlesManager
-        from airflow.dag_processing.dagbag import sync_bag_to_db
 
-        DagBundlesManager().sync_bundles_to_db()
-        sync_bag_to_db(parse(), "dags-folder", None)
         purge_cached_app()
         for cached in (plugins_manager._get_plugins, plugins_manager.get_fastapi_plugins):
             cached.cache_clear()  # other tests of this process had them without an API server
