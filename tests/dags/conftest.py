@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.postgres import in_memory
+
 ROOT = Path(__file__).parents[2]
-HOME = tempfile.TemporaryDirectory(prefix="airflow-", ignore_cleanup_errors=True)
+HOME = tempfile.TemporaryDirectory(prefix="airflow-", dir=in_memory(), ignore_cleanup_errors=True)
 
 os.environ.update(
     {

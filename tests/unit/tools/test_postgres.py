@@ -70,6 +70,17 @@ def test_taken_port_is_replaced(tmp_path):
         port = taken.getsockname()[1]
         assert postgres.free_port(port) != port
     assert postgres.free_port(port) == port
+    assert postgres.free_port() in postgres.PORTS
+
+
+def test_only_a_roomy_memory_is_used(monkeypatch, tmp_path):
+    monkeypatch.setattr(postgres, "MEMORY", tmp_path)
+    monkeypatch.setattr(postgres, "ROOM", 0)
+    assert postgres.in_memory() == tmp_path
+    monkeypatch.setattr(postgres, "ROOM", 2**60)
+    assert postgres.in_memory() is None
+    monkeypatch.setattr(postgres, "MEMORY", tmp_path / "none")
+    assert postgres.in_memory() is None
 
 
 def test_private_file_is_private_even_where_another_stood(tmp_path):
