@@ -75,7 +75,8 @@ def bench(rounds: int, console: Console, meters: int = 60) -> bool:
     """Measure and print; whether the targets are met."""
     from tools import postgres
 
-    measured: dict[str, list[Figures]] = {name: [] for name in ("parse", "limit new", "ours new", "ours again")}
+    names = ("parse", "limit new", "limit again", "ours new", "ours again")
+    measured: dict[str, list[Figures]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder, postgres.temporary(durable=True, **TUNED) as server:
         file, ready = Path(folder) / "year.csv", Path(folder) / "ready.csv"
         readings = _write(file, ready, meters)
@@ -83,6 +84,7 @@ def bench(rounds: int, console: Console, meters: int = 60) -> bool:
             dsn = _reset(server)
             measured["parse"].append(_run("parse", dsn, file))
             measured["limit new"].append(_limit(dsn, ready, readings))
+            measured["limit again"].append(_limit(dsn, ready, 0))
             measured["ours new"].append(_run("import", dsn, file))
             measured["ours again"].append(_run("import", dsn, file))
     if any(run.readings != readings for runs in measured.values() for run in runs):
@@ -122,19 +124,20 @@ def _reset(server: object) -> str:
     return bench_dsn
 
 
-def _limit(dsn: str, ready: Path, readings: int) -> Figures:
-    """The best there is: COPY and MERGE of ready rows."""
+def _limit(dsn: str, ready: Path, new: int) -> Figures:
+    """The best there is: COPY and MERGE of ready rows, of which so many are new."""
     with closing(database.connect(dsn)) as connection, ready.open("rb") as rows:
         began = time.perf_counter()
         with connection.transaction():
             connection.execute(f"CREATE TEMPORARY TABLE stage AS SELECT {COLUMNS} FROM ready LIMIT 0")  # noqa: S608
-            with connection.cursor().copy("COPY stage FROM STDIN (FORMAT csv)") as copy:
+            copied = connection.cursor()
+            with copied.copy("COPY stage FROM STDIN (FORMAT csv)") as copy:
                 while chunk := rows.read(2**20):
                     copy.write(chunk)
             merged = connection.execute(LIMIT).rowcount
         wall = time.perf_counter() - began
         connection.execute("CHECKPOINT")
-    return Figures(merged if merged == readings else 0, wall)
+    return Figures(copied.rowcount if merged == new else 0, wall)
 
 
 def _run(what: str, dsn: str, file: Path) -> Figures:
@@ -193,13 +196,13 @@ def _report(measured: dict[str, list[Figures]], console: Console) -> bool:
     rate, ratio, peak = dict[str, float](), dict[str, float](), 0.0
     for name, runs in measured.items():
         rate[name] = statistics.median(run.readings / run.wall for run in runs)
-        pairs = zip(runs, measured["limit new"], strict=True)
+        pairs = zip(runs, measured["limit again" if name.endswith("again") else "limit new"], strict=True)
         ratio[name] = statistics.median(run.wall / limit.wall for run, limit in pairs)
         peak = max(peak, *(run.peak_mb for run in runs))
         wall, most = statistics.median(run.wall for run in runs), max(run.peak_mb for run in runs)
         table.add_row(name, f"{rate[name]:,.0f}", f"{wall:.1f}", f"{most:.0f}" if most else "", f"{ratio[name]:.2f}")
     met = rate["parse"] >= TARGET_PARSED and rate["ours new"] >= TARGET_LOADED
-    met &= ratio["ours new"] <= TARGET_RATIO and peak < TARGET_MEMORY_MB
+    met &= max(ratio["ours new"], ratio["ours again"]) <= TARGET_RATIO and peak < TARGET_MEMORY_MB
     console.print(table)
     console.print(
         f"Targets: {TARGET_PARSED:,} readings/s parsed, {TARGET_LOADED:,} imported, at most {TARGET_RATIO} x the "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from energy_ingest.loading.meter_files.load import SHOWN
+from energy_ingest.loading.database import connect
+from energy_ingest.loading.meter_files.load import SHOWN, TARGETS
 from tests.postgres.meter_files.files import DAY, HEADER, METERS, Box, audit, days, long, readings, wide
 from tests.postgres.world import ask, one
 
@@ -55,6 +57,42 @@ def test_an_unchanged_file_costs_the_same_log_however_many_readings(box: Box):
         assert job.counts()["unchanged"] == job.total_rows == count * len(METERS) * 48
         written.append(one(box.url, "SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", start))
     assert abs(written[1] - written[0]) < 10_000, written
+
+
+def test_an_import_reads_its_own_readings_however_many_others_the_days_have(box: Box, owner_url: str):
+    """One look into the index for each; left to itself, the planner joins with all that the days have."""
+    others = """INSERT INTO energy.meter_reading
+      (period_start, mpan, register, quantity_kwh, reading_type, is_ambiguous, recorded_from, job_id)
+      SELECT start, mpan, 'import', 1, 'actual', false, now(), 0
+      FROM generate_series(%s, %s, interval '30 minutes') AS start, generate_series(1, 40) AS mpan RETURNING 1"""
+    ask(box.url, others, FIRST, FIRST + timedelta(days=20))
+    box.load("first.csv", wide(days(20)))
+    with connect(owner_url) as connection:
+        connection.execute("VACUUM ANALYZE energy.meter_reading")
+    before = _read(box.url, 2880)
+    changed = days(20)
+    changed[METERS[0], DAY] = [99] * 48
+    job = box.load("again.csv", wide(changed))
+    assert (job.revised_rows, job.total_rows) == (48, 2880)
+    looked_up, read = (now - then for now, then in zip(_read(box.url, before[0] + 2880), before, strict=True))
+    assert looked_up >= 2880 <= read < 2 * 2880
+    audit(box.url)
+
+
+def _read(url: str, lookups: int) -> tuple[int, int]:
+    """How often the index of readings was looked into, and rows read; waits for the books of closed sessions."""
+    query = "SELECT idx_scan, seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'meter_reading'"
+    deadline = time.monotonic() + 60
+    while (found := ask(url, query)[0])[0] < lookups and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def test_former_versions_are_joined_by_hash_whatever_an_import_forbids(box: Box):
+    """In the triggers, which under the import's settings would compare each old row with each new one."""
+    guarded = "SELECT proname FROM pg_proc WHERE proconfig @> '{enable_hashjoin=on}'"
+    names = {name for (name,) in ask(box.url, guarded)}
+    assert names == {f"{target.table}_keep_updated" for target in TARGETS.values()}
 
 
 @pytest.mark.parametrize(

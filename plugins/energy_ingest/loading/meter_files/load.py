@@ -6,7 +6,6 @@ outcome: whoever is killed leaves whole pieces, and the next attempt goes on beh
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +29,12 @@ SHOWN: Final = 1000
 
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('meter_files', 0))"
 """Files may share keys, so all of them are merged one after the other; parsing and copying go on side by side."""
+
+BY_INDEX: Final = """
+SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL work_mem = '32MB'"""
+"""Each row is looked up in the index: what a piece costs does not grow with the table, whose part between the first
+and the last reading of a piece may be years of all other meters. The memory holds the piece for the triggers, which
+have joins of their own choice again (migration 0018). All of it ends with the transaction."""
 
 
 @dataclass(frozen=True)
@@ -240,15 +245,20 @@ def _counted(
 
 
 def _copy(connection: psycopg.Connection, target: Target, rows: pl.DataFrame) -> None:
-    """To the temporary table, in the order of the key: neighbours in the index are merged together."""
-    text = io.BytesIO()
-    rows.select(list(target.columns)).sort(list(target.key)).write_csv(text, include_header=False, datetime_format=ISO)
-    command = sql.SQL("TRUNCATE {}").format(_stage(target))
-    connection.execute(command)
-    copy_in = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_stage(target), _names(target.columns))
-    with connection.cursor().copy(copy_in) as copy:
-        copy.write(text.getbuffer())
+    """To the temporary table, in the order of the key: neighbours in the index are merged together.
 
+    Part by part, so that the server reads one while the next one is written.
+    """
+    connection.execute(sql.SQL("TRUNCATE {}").format(_stage(target)))
+    copy_in = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(_stage(target), _names(target.columns))
+    ordered = rows.select(list(target.columns)).sort(list(target.key))
+    with connection.cursor().copy(copy_in) as copy:
+        for part in ordered.iter_slices(COPIED):
+            copy.write(part.write_csv(include_header=False, datetime_format=ISO))
+
+
+COPIED: Final = 5_000
+"""Rows that are sent at once: a fraction of a megabyte."""
 
 ISO: Final = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -259,6 +269,7 @@ def _merge(
     """MERGE of what differs, as of now: the clock is read under the lock, so versions follow one another."""
     at = _one(connection, "SELECT clock_timestamp()")
     values = {"job_id": job.job_id, "at": at}
+    connection.execute(BY_INDEX)
     keep_actual = _keeps_actual(target)
     if keep_actual and (rows["reading_type"] == "estimated").any():
         kept = _one(connection, _statement(KEPT_OUT, target, rows), values)
@@ -269,7 +280,7 @@ def _merge(
 
 
 MERGE: Final = """
-MERGE INTO {table} AS t USING {stage} AS s ON {same_key}{within}
+MERGE INTO {table} AS t USING {stage} AS s ON {same_key}
 WHEN MATCHED AND ({old}) IS DISTINCT FROM ({new}){unless} THEN
   UPDATE SET {sets}, recorded_from = %(at)s, job_id = %(job_id)s
 WHEN NOT MATCHED THEN INSERT ({names}, recorded_from, job_id) VALUES ({values}, %(at)s, %(job_id)s)"""
@@ -278,7 +289,7 @@ REVISED: Final = """
 SELECT count(*) FROM {revisions} AS t WHERE superseded_by = %(job_id)s AND recorded_to = %(at)s{within}"""
 
 KEPT_OUT: Final = """
-SELECT count(*) FROM {table} AS t JOIN {stage} AS s ON {same_key}{within}
+SELECT count(*) FROM {table} AS t JOIN {stage} AS s ON {same_key}
 WHERE s.reading_type = 'estimated' AND t.reading_type <> 'estimated'"""
 
 
