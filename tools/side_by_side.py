@@ -4,7 +4,7 @@
 
 HARNESS is its folder, prepared as its README says; what follows goes to its `run.py`. The harness starts this module
 again as the contestant, and checks afterwards every row that it finds. Ledger, history and archive are on, as always,
-and so is our limit of ten requests a second.
+and so is our limit of ten requests a second; `energy-ingest-unpaced` is without the limit, as all the others are.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from energy_ingest.loading.ingest import Fetch
 from energy_ingest.sources import Answer, Request
 from tools.stack import ROOT
 
-NAME = "energy-ingest"
+NAMES = {"energy-ingest": "--load", "energy-ingest-unpaced": "--load-unpaced"}
 CONTESTANT = """
 [[contestant]]
 name = {name}
@@ -39,30 +39,31 @@ cols = {{half_hour_end_time = "period_start + interval '30 minutes'", quantity =
 
 def main() -> None:
     """Run the harness with us among its contestants, or be the contestant."""
-    if sys.argv[1:] == ["--load"]:
-        return _load()
+    if sys.argv[1:] and sys.argv[1] in NAMES.values():
+        return _load(paced=sys.argv[1] == "--load")
     if len(sys.argv) < 2 or not (Path(sys.argv[1]) / "contestants.toml").is_file():
         sys.exit(__doc__)
     harness, arguments = Path(sys.argv[1]).resolve(), sys.argv[2:]
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
-        config.write((harness / "contestants.toml").read_text() + _contestant())
+        ours = (_contestant(name, word) for name, word in NAMES.items())
+        config.write((harness / "contestants.toml").read_text() + "".join(ours))
         config.flush()
         command = [sys.executable, "run.py", "--config", config.name, *arguments]
         sys.exit(subprocess.run(command, cwd=harness, check=False).returncode)
 
 
-def _contestant() -> str:
+def _contestant(name: str, word: str) -> str:
     """Our table in TOML, in which a string is written as in JSON."""
     values = {
-        "name": NAME,
+        "name": name,
         "dag": str(ROOT / "dags" / "elexon_b1610.py"),
         "path": f"{ROOT}:{ROOT / 'plugins'}",
-        "command": f"{sys.executable} -m tools.side_by_side --load",
+        "command": f"{sys.executable} -m tools.side_by_side {word}",
     }
     return CONTESTANT.format(**{name: json.dumps(value) for name, value in values.items()})
 
 
-def _load() -> None:
+def _load(*, paced: bool) -> None:
     """Load the days that the harness asks for by its environment, through the operator's code path."""
     first = date.fromisoformat(os.environ["FROM"])
     os.environ |= {
@@ -82,7 +83,8 @@ def _load() -> None:
         replace(column, source="nationalGridBmUnit") if column.name == "national_grid_bm_unit" else column
         for column in B1610.contract.columns
     )
-    dataset = replace(B1610, contract=replace(B1610.contract, columns=columns))
+    source = B1610.source if paced else replace(B1610.source, requests_per_second=1000)
+    dataset = replace(B1610, source=source, contract=replace(B1610.contract, columns=columns))
     loader = loader_for(dataset, dataset.scopes()[0], Run("command"))
     loader = replace(loader, fetch=_by_settlement_date(loader.fetch))
     summary = loader.load(list(dataset.windows(first, first + timedelta(days=int(os.environ["NDAYS"]) - 1))))
