@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from energy_ingest.web.models import Problem
+from energy_ingest.web.models.common import Problem
 
 PROBLEMS: Final = {
     401: "Nobody is logged in.",

@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from energy_ingest import catalog, windows
 from energy_ingest.loading import attempts, days
 from energy_ingest.loading.coverage import Gap, load_command, together
-from energy_ingest.web import airflow, models, store
+from energy_ingest.web import airflow, store
 from energy_ingest.web.access import HasAccess, SeenDataset, Viewable, asked_for
 from energy_ingest.web.answers import Json, Route, blamed
+from energy_ingest.web.models import coverage as models
 
 router = APIRouter(tags=["coverage"], route_class=Route)
 

@@ -12,9 +12,10 @@ from pydantic import AwareDatetime
 from energy_ingest import catalog, windows
 from energy_ingest.catalog import Dataset
 from energy_ingest.loading import rows as reader
-from energy_ingest.web import models, store
+from energy_ingest.web import store
 from energy_ingest.web.access import HasAccess, SeenDataset, Viewable
 from energy_ingest.web.answers import Json, Route, blamed, key_of, page
+from energy_ingest.web.models import datasets as models
 
 router = APIRouter(tags=["datasets"], route_class=Route)
 

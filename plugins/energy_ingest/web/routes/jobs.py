@@ -14,9 +14,10 @@ from energy_ingest.loading import attempts
 from energy_ingest.loading.meter_files import jobs as queue
 from energy_ingest.loading.meter_files import report, rollback
 from energy_ingest.loading.meter_files.privacy import masked_text
-from energy_ingest.web import airflow, models, raw, store
+from energy_ingest.web import airflow, raw, store
 from energy_ingest.web.access import METER_FILES, Access, HasAccess, Viewable, asked_for
 from energy_ingest.web.answers import Json, Route, blamed, key_of, page
+from energy_ingest.web.models import jobs as models
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["jobs"], route_class=Route)

@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field
 
 from energy_ingest import windows
 from energy_ingest.loading import issues, restatements
-from energy_ingest.web import airflow, models, store
+from energy_ingest.web import airflow, store
 from energy_ingest.web.access import METER_FILES, HasAccess, Viewable, asked_for
 from energy_ingest.web.answers import Json, Route, blamed, key_of, page
+from energy_ingest.web.models import quality as models
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["quality"], route_class=Route)

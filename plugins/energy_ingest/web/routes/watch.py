@@ -12,9 +12,10 @@ from psycopg.rows import dict_row
 from energy_ingest import catalog, windows
 from energy_ingest.loading import days, health, incidents
 from energy_ingest.sql import statement
-from energy_ingest.web import airflow, models, store
+from energy_ingest.web import airflow, store
 from energy_ingest.web.access import MONITOR, Viewable, sees
 from energy_ingest.web.answers import Json, Route
+from energy_ingest.web.models import watch as models
 
 router = APIRouter(tags=["watching"], route_class=Route)
 
