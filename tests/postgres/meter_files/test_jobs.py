@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from energy_ingest.loading.database import connect
 from energy_ingest.loading.meter_files import jobs, work
 from energy_ingest.loading.meter_files.jobs import Order, Worker
 from energy_ingest.loading.meter_files.work import Summary
+from energy_ingest.sql import statement
 from tests.postgres.meter_files.files import DAY, METERS, Box, audit, days, readings, wide
 from tests.postgres.processes import together
+from tests.postgres.test_health import WAITS
 from tests.postgres.test_kill import NOBODY_ELSE, wait_for
 from tests.postgres.world import ask, one
 
@@ -154,6 +157,19 @@ def test_only_what_failed_or_was_cancelled_can_be_retried(box: Box, change: str,
         jobs.retry(connection, 1)
 
 
+def test_a_retry_that_waited_for_a_rivals_judges_what_it_left(box: Box):
+    """Else it would queue again what a worker has begun by then."""
+    box.load("june.csv", wide(days(1)))
+    ask(box.url, "UPDATE ledger.import_job SET status = 'failed' RETURNING 1")
+    with connect(box.url) as rival, connect(box.url) as late, ThreadPoolExecutor(1) as pool:
+        with rival.transaction():
+            jobs.retry(rival, 1)
+            answer = pool.submit(jobs.retry, late, 1)
+            wait_for(box.url, WAITS)
+        with pytest.raises(Misconfigured, match="is queued"):
+            answer.result(60)
+
+
 # --- cancelling ---
 
 
@@ -222,6 +238,23 @@ def test_a_failed_file_may_come_again(box: Box):
     assert box.files() == {"failed": ["1_note.csv", "2_note.csv"]}
 
 
+def test_a_repetition_of_what_fails_in_this_moment_stays_in_the_inbox(box: Box, monkeypatch: pytest.MonkeyPatch):
+    """Between finding that the bytes are a job and asking which."""
+    same = jobs.same
+
+    def fails_first(connection: psycopg.Connection, sha256: str) -> int | None:
+        ask(box.url, "UPDATE ledger.import_job SET status = 'failed' WHERE job_id = 1 RETURNING 1")
+        return same(connection, sha256)
+
+    box.load("june.csv", wide(days(1)))
+    box.put("again.csv", wide(days(1)))
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "same", fails_first)
+        assert box.run().taken == []
+    assert box.files()["."] == ["again.csv"] and "duplicates" not in box.files()
+    assert [job.status for job in box.run().ended] == ["completed"]
+
+
 def take_and_work(_: Callable[[str], None], url: str, folder: Path) -> None:
     box, summary = Box(folder, url), Summary()
     importer = box.importer()
@@ -256,6 +289,13 @@ def test_a_job_at_work_is_nobody_elses(box: Box):
     with connect(box.url) as first, connect(box.url) as second:
         assert jobs.claim(first, Worker())
         assert jobs.claim(second, Worker(), job_id) is None
+
+
+@pytest.mark.parametrize(("claimed", "is_gone"), [("- interval '1 second'", True), ("+ interval '1 second'", False)])
+def test_who_claimed_a_job_while_sessions_were_listed_is_not_taken_for_gone(box: Box, claimed: str, is_gone: bool):
+    """No session has this number; one that has come since the statement began is in no list of it."""
+    job = f"SELECT statement_timestamp() {claimed} AS heartbeat_at, 0 AS backend_pid"
+    assert one(box.url, f"SELECT {statement('meter_files/gone')} FROM ({job}) AS j") is is_gone  # noqa: S608
 
 
 def test_who_was_taken_for_dead_can_commit_nothing(box: Box):

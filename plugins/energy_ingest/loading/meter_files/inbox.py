@@ -161,8 +161,8 @@ class Inbox:
             self._lock(connection)
             job_id = jobs.enqueue(connection, known, order, worker, error)
             if job_id is None:
-                other = jobs.same(connection, known.sha256 or "")
-                self._move(file.path, self._path("duplicates", f"{other}_{known.name}"))
+                if other := jobs.same(connection, known.sha256 or ""):  # else it has failed since
+                    self._move(file.path, self._path("duplicates", f"{other}_{known.name}"))
                 return None
             self._accept(connection, job_id, known.name, lambda target: self._move(file.path, target))
             return job_id
