@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -16,6 +18,10 @@ from psycopg import sql
 from tools import postgres, private
 
 _numbers = itertools.count(1)
+
+# Dozens of processes import Airflow here: they keep what they compile, or each of them spends seconds on it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -56,7 +56,7 @@ class Twin:
         if self._process is None:
             return None
         self._process.terminate()
-        code = self._process.wait(timeout=10)
+        code = self._process.wait(timeout=60)
         if self._process.stdout:
             self._process.stdout.close()
         return code

@@ -9,10 +9,10 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,8 @@ class Native:
 
     def kill(self, key: str) -> None:
         for process in self.session(key):
-            os.kill(process.pid, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):  # it ended with another one
+                process.kill()
         self.running.pop(key).wait()
 
     def api(self, method: str, path: str, body: object = None, token: str = "") -> Any:
@@ -260,5 +261,8 @@ def test_a_killed_worker_loses_nothing(native: Native):
 
 def _tasks(native: Native, key: str) -> int:
     """How many processes of a worker's tasks there are: Airflow names them after the task."""
-    pool = psutil.Process(native.running[key].pid).children()
-    return sum(len(process.children()) for process in pool if process.is_running())
+    count = 0
+    for process in psutil.Process(native.running[key].pid).children():
+        with suppress(psutil.NoSuchProcess):  # it ends while we look
+            count += len(process.children())
+    return count

@@ -32,7 +32,7 @@ def server() -> Iterator[InfluxDouble]:
 
 
 def ask(server: InfluxDouble, method: str, target: str, body: bytes = b"", **headers: str) -> tuple[int, Any, Any]:
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
     connection.request(method, target, body, {name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
     text = answer.read().decode()

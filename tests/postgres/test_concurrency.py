@@ -42,7 +42,7 @@ def at_once(*loads: Callable[[], Summary]) -> list[Summary]:
 
 def meeting(parties: int, step: str) -> Callable[[str], None]:
     """A tap that lets nobody pass its first visit to a step before all are there."""
-    barrier = threading.Barrier(parties, timeout=30)
+    barrier = threading.Barrier(parties, timeout=120)
     met = threading.local()
 
     def tap(now: str) -> None:
@@ -100,7 +100,7 @@ def test_the_older_answer_is_the_slower_one(warehouse_url: str, tmp_path: Path, 
 
     def dawdle(step: str) -> None:
         if step == "lock":
-            assert newer_is_loaded.wait(30)
+            assert newer_is_loaded.wait(120)
 
     def overtake() -> Summary:
         asked = "SELECT count(*) = 1 FROM ledger.request_slot"

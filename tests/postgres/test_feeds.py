@@ -100,8 +100,11 @@ def test_dates_are_asked_for_one_by_one(feed: Feed):
     assert [request.body[14:24] for request in feed.asked] == ["2024-10-27", "2024-10-28", "2024-10-29"]
 
 
-def test_the_latest_data_fill_the_half_hour_just_past_and_a_sweep_adds_to_them(feed: Feed):
+def test_the_latest_data_fill_the_half_hour_just_past_and_a_sweep_adds_to_them(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+):
     now = datetime.now(UTC)
+    monkeypatch.setattr("energy_ingest.loading.ingest.utc_now", lambda: now)  # and no half hour ends meanwhile
     end = now - (now - datetime.min.replace(tzinfo=UTC)) % timedelta(minutes=30)
     (window,) = (w for w in half_hours((end - timedelta(minutes=1)).date(), end.date()) if w.end == end)
     feed.load(NATIONAL_GAS_QUALITY, [window], ALL, f"{end + timedelta(minutes=2):%Y-%m-%dT%H:%M:%SZ}")

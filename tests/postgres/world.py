@@ -289,7 +289,7 @@ def one(url: str, query: str, *values: Any) -> Any:
 
 def wait_for(url: str, condition: str) -> None:
     """Until a query says true."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not one(url, condition):
         assert time.monotonic() < deadline, condition
         time.sleep(0.02)

@@ -249,9 +249,11 @@ def test_rules_end(twin):
     assert statuses(twin, DAY) == [503]
     twin.set_now("2026-11-20T14:00:00Z")
     assert statuses(twin, DAY) == [200]
-    twin.add_fault("500", for_seconds=0.2)
+    twin.add_fault("500", for_seconds=600)
     assert statuses(twin, DAY) == [500]
-    time.sleep(0.25)
+    twin.clear_faults()
+    twin.add_fault("500", for_seconds=0.05)
+    time.sleep(0.1)
     assert statuses(twin, DAY) == [200]
 
 
