@@ -278,15 +278,16 @@ def retry(connection: psycopg.Connection, job_id: int, delay: timedelta = timede
     return found[0]
 
 
-def find(connection: psycopg.Connection, job_id: int | str) -> Job:
-    """A job by its number or its batch id.
+def find(connection: psycopg.Connection, job_id: int | str, *, hold: bool = False) -> Job:
+    """A job by its number or its batch id; with `hold`, nobody changes it before this transaction ends.
 
     Raises:
         Misconfigured: there is none.
     """
     column = "job_id" if str(job_id).isdecimal() else "batch_id"
-    query = sql.SQL("SELECT * FROM ledger.import_job WHERE dataset = 'meter_files' AND {}::text = %(id)s")
-    found = _jobs(connection, query.format(sql.Identifier(column)), {"id": str(job_id)})
+    query = sql.SQL("SELECT * FROM ledger.import_job WHERE dataset = 'meter_files' AND {}::text = %(id)s{}")
+    lock = sql.SQL(" FOR NO KEY UPDATE" if hold else "")
+    found = _jobs(connection, query.format(sql.Identifier(column), lock), {"id": str(job_id)})
     if not found:
         raise Misconfigured(f"there is no job {job_id}: `energy-ingest jobs list` shows them")
     return found[0]

@@ -36,7 +36,7 @@ def rollback(connection: psycopg.Connection, job_id: int | str) -> Undone:
     """
     with connection.transaction():
         connection.execute(LOCK)
-        job = jobs.find(connection, job_id)
+        job = jobs.find(connection, job_id, hold=True)  # or a retry would go on behind rows that are gone
         if job.status in ("queued", "processing"):
             raise Misconfigured(f"job {job.job_id} is {job.status}: first `energy-ingest jobs cancel {job.job_id}`")
         if job.rolled_back_at or job.dry_run:
