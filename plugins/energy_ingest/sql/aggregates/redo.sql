@@ -15,5 +15,6 @@ SELECT mark.local_date, mark.mpan, mark.register, mark.marked_at, half.readings 
        CASE WHEN half.readings IS NOT NULL THEN energy.half_hours_of(mark.local_date) ELSE 1 END AS expected_count
 FROM energy.meter_dirty AS mark
 LEFT JOIN half_hours AS half USING (local_date, mpan, register)
-LEFT JOIN energy.meter_daily_reading AS day USING (local_date, mpan, register)
+LEFT JOIN (SELECT * FROM energy.meter_daily_reading WHERE local_date = ANY({days}::date[])) AS day
+  USING (local_date, mpan, register)
 WHERE mark.local_date = ANY({days}::date[])
