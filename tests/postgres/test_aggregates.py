@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from energy_ingest import clock, settings
 from energy_ingest.errors import Misconfigured, Retryable
@@ -246,6 +247,30 @@ def test_the_share_of_dirty_meters_decides(warehouse_url: str, monkeypatch: pyte
         read(warehouse_url, SPRING, f"{9000000000001 + number}")
     redo(warehouse_url)
     assert seen == [True, False]
+
+
+def test_how_a_changed_day_is_read(warehouse_url: str, owner_url: str, monkeypatch: pytest.MonkeyPatch):
+    """By pages, and no row is compared with each other row, whatever statistics say of other days."""
+    read(warehouse_url, SPRING)
+    with connect(owner_url) as owner:
+        owner.execute("ANALYZE")
+    read(warehouse_url, AUTUMN)
+    plans: list[str] = []
+    execute = psycopg.Connection.execute
+
+    def explained(self: psycopg.Connection, query: Any, *given: Any) -> Any:
+        if isinstance(query, sql.Composed) and "redone" in query.as_string(self):
+            plans.append("\n".join(line for (line,) in execute(self, sql.SQL("EXPLAIN ") + query)))
+        return execute(self, query, *given)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", explained)
+    monkeypatch.setattr(aggregates, "MANY", 0.0)
+    monkeypatch.setattr(aggregates, "MEMORY", f"{aggregates.MEMORY}; SET LOCAL enable_seqscan = off")
+    redo(warehouse_url)
+    assert len(plans) == 2 * 5, "the readings, days, weeks, months and years of each month"
+    for readings in plans[::5]:
+        assert "Bitmap Heap Scan on meter_reading" in readings
+    assert not [plan for plan in plans if "Nested Loop" in plan]
 
 
 # --- at the same time as loads and as others ---

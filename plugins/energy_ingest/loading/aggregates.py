@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -38,15 +38,20 @@ LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('meter_aggregates',
 MEMORY: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 """Enough to keep a month of 1,000 meters in memory; compiling a statement takes longer than a day of theirs."""
 
-STATISTICS: Final = "ANALYZE redone (local_date, mpan, register)"
-"""Without them, a temporary table of 30,000 days of meters looks as if it had 200 meters."""
-
 MANY: Final = 0.1
 """From this share of meters on, all readings of a day are read, instead of looking up those of the dirty meters."""
 
-WHOLE_DAYS: Final = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off"
-"""Read whole days page by page (a bitmap): the index alone cannot tell whether readings that just changed are there, and
-would look at the table once for each of them and once more for each former one, which takes four times as long."""
+FEW_DAYS: Final = 7
+"""Up to so many dirty days of a month have just been loaded. More come of a long import, or were asked for: VACUUM has
+been there by then."""
+
+PAGE_BY_PAGE: Final = "SET LOCAL enable_indexscan = off; SET LOCAL enable_indexonlyscan = off"
+"""Read days that were just loaded by a bitmap. The index alone cannot tell yet which readings are there, and would go
+to the table for each of them, and for each former one: more than twice the time."""
+
+BY_HASH: Final = "SET LOCAL enable_nestloop = off"
+"""Statistics are of what was there before: by them a month of marks or days can look like one row, and comparing each
+of 30,000 with each takes minutes."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +172,14 @@ def _redo_month(connection: psycopg.Connection, days: Sequence[date], share: flo
     with connection.transaction():
         connection.execute(LOCK)
         connection.execute(MEMORY)
+        connection.execute(_of(days, "aggregates/take"))
         if share >= MANY:
-            connection.execute(WHOLE_DAYS)
+            connection.execute(BY_HASH)
+            if len(days) <= FEW_DAYS:
+                connection.execute(PAGE_BY_PAGE)
         redone = connection.execute(_redo(days, share)).rowcount
-        connection.execute(STATISTICS)
-        written = {"daily": connection.execute(sql.SQL(statement("aggregates/daily")).format(days=list(days))).rowcount}
+        connection.execute(BY_HASH)
+        written = {"daily": connection.execute(_of(days, "aggregates/daily")).rowcount}
         for name, period in PERIODS.items():
             written[name] = connection.execute(_sum_up(period, period.around((days[0], days[-1])))).rowcount
         connection.execute(statement("aggregates/unmark"))
@@ -179,6 +187,10 @@ def _redo_month(connection: psycopg.Connection, days: Sequence[date], share: flo
     summary.redone += redone
     for name, count in written.items():
         summary.written[name] += count
+
+
+def _of(days: Sequence[date], name: str) -> sql.Composed:
+    return sql.SQL(statement(name)).format(days=list(days))
 
 
 def _redo(days: Sequence[date], share: float) -> sql.Composed:
@@ -217,7 +229,7 @@ def _sum_up(period: Period, span: Span) -> sql.Composed:
         source=sql.Identifier("energy", period.source),
         part_start=part_start,
         part_first=first_of.format(first=span[0], date=part_start),
-        redone_first=first_of.format(first=span[0], date=sql.Identifier("local_date")),
+        mark_first=first_of.format(first=span[0], date=sql.Identifier("local_date")),
         lowest=sql.Identifier(period.lowest),
         highest=sql.Identifier(period.highest),
         days=sql.SQL(period.days),
