@@ -1,5 +1,6 @@
 -- Sum up the weeks, months or years that have redone days, reading only their dates and meters: one that comes out the
--- same is not written, and one whose days are all gone goes.
+-- same is not written, and one whose days are all gone goes. {start} is set, too: PostgreSQL 18 otherwise parses the
+-- expression of the generated last date for each row.
 MERGE INTO {target} AS period
 USING (
   SELECT *
