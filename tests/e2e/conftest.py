@@ -1,4 +1,7 @@
-"""One stack for all end-to-end tests: PostgreSQL, the twin and Airflow with a real scheduler, in a temporary folder."""
+"""One stack for all end-to-end tests: PostgreSQL, the twin and Airflow with a real scheduler, in a temporary folder.
+
+This folder is a package, and the stack the package's: it ends with the last of them, not with all tests.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = here + rest  # the longest group of all: one worker has it while the other does the rest
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _own_settings() -> Iterator[None]:
     """Nothing of the shell that runs the tests reaches the stack, least of all somebody's own warehouse."""
     with pytest.MonkeyPatch.context() as patch:
@@ -38,7 +41,7 @@ def _own_settings() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def warehouse_urls(_own_settings: None) -> Iterator[dict[str, str]]:
     """A server of the warehouse's own, as in production: it may die without Airflow's. The URL of each role."""
     with postgres.temporary() as server, pytest.MonkeyPatch.context() as patch:
@@ -48,14 +51,14 @@ def warehouse_urls(_own_settings: None) -> Iterator[dict[str, str]]:
         yield urls
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def people() -> Iterator[People]:
     """Who hears of alerts, heartbeats and metrics."""
     with People.listening() as people:
         yield people
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory, warehouse_urls: dict[str, str], people: People) -> Iterator[Stack]:
     """The stack, healthy, with all DAGs paused."""
     stack = Stack(tmp_path_factory.mktemp("e2e") / "stack", settings={**SETTINGS, **people.settings})
@@ -67,7 +70,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, warehouse_urls: dict[str, st
         stack.clean()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def airflow(stack: Stack) -> Airflow:
     return Airflow(stack)
 
@@ -89,7 +92,7 @@ def twin(stack: Stack) -> Iterator[Twin]:
     twin.set_now(None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def caught_up(airflow: Airflow) -> list[date]:
     """All DAGs are switched on, and what catch-up does is done; the dates."""
     airflow.unpause(*NAMES)
