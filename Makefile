@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BIN2 := .venv-airflow2/bin
-# two processes share the tests; ARGS="-n 0" for one, as a debugger needs
-WORKERS := -n 2 --no-loadscope-reorder
+# three processes share the tests, as one waits for the scheduler most of the time; ARGS="-n 0" for one, as a debugger needs
+WORKERS := -n 3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n "s/^\([a-z0-9-]*\):.*\#\# .*/\1/p" $(MAKEFILE_LIST))

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker(pytest.mark.e2e)
         item.add_marker(pytest.mark.timeout(600))  # the first one starts the stack, perhaps on a busy machine
-    items[:] = here + rest  # the longest group of all: one worker has it while the other does the rest
+    items[:] = here + rest  # the longest group of all: one worker has it while the others do the rest
 
 
 @pytest.fixture(scope="package", autouse=True)
