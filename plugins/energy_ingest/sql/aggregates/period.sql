@@ -26,8 +26,8 @@ WHEN MATCHED AND (period.total_kwh, period.peak_kwh, period.min_daily_kwh, perio
          fresh.half_hourly_day_count, fresh.reading_count, fresh.expected_count, fresh.estimated_kwh) THEN UPDATE
   SET ({start}, total_kwh, peak_kwh, off_peak_kwh, min_daily_kwh, max_daily_kwh, day_count, half_hourly_day_count,
        reading_count, expected_count, actual_kwh, estimated_kwh, aggregated_at)
-    = (fresh.first_date, fresh.total_kwh, fresh.peak_kwh, fresh.off_peak_kwh, fresh.min_daily_kwh, fresh.max_daily_kwh, fresh.day_count,
-       fresh.half_hourly_day_count, fresh.reading_count, fresh.expected_count,
+    = (fresh.first_date, fresh.total_kwh, fresh.peak_kwh, fresh.off_peak_kwh, fresh.min_daily_kwh, fresh.max_daily_kwh,
+       fresh.day_count, fresh.half_hourly_day_count, fresh.reading_count, fresh.expected_count,
        fresh.total_kwh - fresh.estimated_kwh, fresh.estimated_kwh, clock_timestamp())
 WHEN NOT MATCHED AND fresh.total_kwh IS NOT NULL THEN
   INSERT ({start}, mpan, register, total_kwh, peak_kwh, off_peak_kwh, min_daily_kwh, max_daily_kwh, day_count,
