@@ -20,7 +20,7 @@ from energy_ingest.loading.diagnosis import Run
 from energy_ingest.loading.incidents import Channels
 from energy_ingest.sources import Scope
 from tests.postgres.processes import together
-from tests.postgres.world import DAY, Feed, ask, days, load, one
+from tests.postgres.world import DAY, Feed, ask, days, doomed, load, one
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 FINDING = Finding("queue_depth", "all", "warning", "120 jobs wait")
@@ -222,9 +222,9 @@ def test_three_unanswered_requests_in_a_row_mean_a_silent_source(office: Office,
 
 
 def test_a_killed_task_is_told_of_with_what_it_left(office: Office):
-    with connect(office.url) as doomed:
+    with doomed(office.url) as session:
         task = ledger.Run("scheduled", SYSTEM_PRICES.name, "scheduled__1", 1)
-        ledger.begin(doomed, SYSTEM_PRICES, Scope("all"), days(DAY)[0], task)
+        ledger.begin(session, SYSTEM_PRICES, Scope("all"), days(DAY)[0], task)
         assert diagnosis.failing(office.connection, SYSTEM_PRICES.name) == [], "its process lives"
     finding = diagnosis.explain(office.connection, run(), datetime.now(UTC))
     assert (finding.rule, finding.windows) == ("run_failed", 1)

@@ -20,7 +20,7 @@ from energy_ingest.loading.incidents import Channels
 from energy_ingest.sources import Scope
 from tests.postgres.cli.conftest import EnergyIngest, energy_ingest
 from tests.postgres.processes import together
-from tests.postgres.world import DAY, Feed, ask, audit, days, load, one
+from tests.postgres.world import DAY, Feed, ask, audit, days, doomed, load, one
 
 __all__ = ["energy_ingest"]
 
@@ -45,9 +45,9 @@ def figures(connection: psycopg.Connection, after: timedelta = timedelta(0)) -> 
 
 def begun(url: str, minutes: int, status: str = "processing") -> int:
     """A job whose process died, and when it began."""
-    with connect(url) as doomed:
-        job = ledger.begin(doomed, SYSTEM_PRICES, ALL, days(DAY)[0], RUN)
-        doomed.execute(
+    with doomed(url) as session:
+        job = ledger.begin(session, SYSTEM_PRICES, ALL, days(DAY)[0], RUN)
+        session.execute(
             "UPDATE ledger.import_job SET started_at = clock_timestamp() - %s, status = %s WHERE job_id = %s",
             [timedelta(minutes=minutes), status, job.job_id],
         )

@@ -295,6 +295,15 @@ def wait_for(url: str, condition: str) -> None:
         time.sleep(0.02)
 
 
+@contextmanager
+def doomed(url: str) -> Iterator[psycopg.Connection]:
+    """A connection of somebody who dies: behind it, the server has no such session any more."""
+    with connect(url) as connection:
+        yield connection
+        pid = connection.info.backend_pid
+    wait_for(url, f"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {pid})")
+
+
 def content(url: str, dataset: Dataset, *, with_times: bool = False) -> str:
     """A checksum over all current rows, without what depends on when and by which job they came."""
     columns = [*dataset.contract.loaded, *(["recorded_from"] if with_times else [])]
