@@ -178,7 +178,7 @@ def _redo_month(connection: psycopg.Connection, days: Sequence[date], share: flo
             if len(days) <= FEW_DAYS:
                 connection.execute(PAGE_BY_PAGE)
         redone = connection.execute(_redo(days, share)).rowcount
-        connection.execute(BY_HASH)
+        connection.execute(BY_HASH)  # after the readings: those of a few meters are looked up by a loop
         written = {"daily": connection.execute(_of(days, "aggregates/daily")).rowcount}
         for name, period in PERIODS.items():
             written[name] = connection.execute(_sum_up(period, period.around((days[0], days[-1])))).rowcount

@@ -30,6 +30,11 @@ SHOWN: Final = 1000
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('meter_files', 0))"
 """Files may share keys, so all of them are merged one after the other; parsing and copying go on side by side."""
 
+COPIED: Final = 5_000
+"""Rows that are sent at once: a fraction of a megabyte."""
+
+ISO: Final = "%Y-%m-%dT%H:%M:%SZ"
+
 BY_INDEX: Final = """
 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off; SET LOCAL work_mem = '32MB'"""
 """Each row is looked up in the index: what a piece costs does not grow with the table, whose part between the first
@@ -257,12 +262,6 @@ def _copy(connection: psycopg.Connection, target: Target, rows: pl.DataFrame) ->
             copy.write(part.write_csv(include_header=False, datetime_format=ISO))
 
 
-COPIED: Final = 5_000
-"""Rows that are sent at once: a fraction of a megabyte."""
-
-ISO: Final = "%Y-%m-%dT%H:%M:%SZ"
-
-
 def _merge(
     connection: psycopg.Connection, job: Job, target: Target, rows: pl.DataFrame, report: Report
 ) -> dict[str, int]:
@@ -272,10 +271,10 @@ def _merge(
     connection.execute(BY_INDEX)
     keep_actual = _keeps_actual(target)
     if keep_actual and (rows["reading_type"] == "estimated").any():
-        kept = _one(connection, _statement(KEPT_OUT, target, rows), values)
+        kept = _one(connection, _statement(KEPT_OUT, target), values)
         report.warnings.update({"estimate kept out by an actual reading": kept} if kept else {})
-    touched = connection.execute(_statement(MERGE, target, rows, keep_actual), values).rowcount
-    revised = _one(connection, _statement(REVISED, target, rows), values) if touched else 0
+    touched = connection.execute(_statement(MERGE, target, keep_actual), values).rowcount
+    revised = _one(connection, _revised(target, rows), values) if touched else 0
     return {"inserted": touched - revised, "revised": revised, "unchanged": rows.height - touched}
 
 
@@ -293,19 +292,12 @@ SELECT count(*) FROM {table} AS t JOIN {stage} AS s ON {same_key}
 WHERE s.reading_type = 'estimated' AND t.reading_type <> 'estimated'"""
 
 
-def _statement(text: str, target: Target, rows: pl.DataFrame, keep_actual: bool = False) -> sql.Composed:
-    """A statement about a target; the range of the rows lets it read that part of the table only."""
+def _statement(text: str, target: Target, keep_actual: bool = False) -> sql.Composed:
     keep = " AND NOT (t.reading_type <> 'estimated' AND s.reading_type = 'estimated')"
-    within: sql.Composable = sql.SQL("")
-    if target.bound:
-        low, high = rows[target.bound].min(), rows[target.bound].max()
-        within = sql.SQL(" AND t.{} BETWEEN {} AND {}").format(sql.Identifier(target.bound), low, high)
     return sql.SQL(text).format(
         table=sql.Identifier("energy", target.table),
-        revisions=sql.Identifier("energy", f"{target.table}_revision"),
         stage=_stage(target),
         same_key=sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in target.key),
-        within=within,
         old=_names(target.compared, "t"),
         new=_names(target.compared, "s"),
         unless=sql.SQL(keep if keep_actual else ""),
@@ -313,6 +305,16 @@ def _statement(text: str, target: Target, rows: pl.DataFrame, keep_actual: bool 
         names=_names(target.columns),
         values=_names(target.columns, "s"),
     )
+
+
+def _revised(target: Target, rows: pl.DataFrame) -> sql.Composed:
+    """Count the former versions; the range of the rows lets it read that part of the table only."""
+    within: sql.Composable = sql.SQL("")
+    if target.bound:
+        low, high = rows[target.bound].min(), rows[target.bound].max()
+        within = sql.SQL(" AND t.{} BETWEEN {} AND {}").format(sql.Identifier(target.bound), low, high)
+    revisions = sql.Identifier("energy", f"{target.table}_revision")
+    return sql.SQL(REVISED).format(revisions=revisions, within=within)
 
 
 def _keeps_actual(target: Target) -> bool:
