@@ -47,9 +47,7 @@ def _run(work: Work, stop_at: str | None, report: Connection, arguments: tuple[A
 def process_at(step: str, work: Work, *arguments: Any) -> Iterator[int]:
     """The number of a process that works, and stands still at a step."""
     with _started(work, step, arguments) as (process, report):
-        assert report.poll(60), f"the step {step} was never reached"
-        said = report.recv()
-        assert said == step, said
+        _hear(report, step)
         yield process.pid
 
 
@@ -59,9 +57,13 @@ def together(work: Work, *argument_sets: tuple[Any, ...]) -> None:
         return
     with _started(work, None, argument_sets[0]) as (_, report):
         together(work, *argument_sets[1:])
-        assert report.poll(60), "no end within a minute"
-        said = report.recv()
-        assert said == "done", said
+        _hear(report, "done")
+
+
+def _hear(report: Connection, expected: str) -> None:
+    assert report.poll(60), f"{expected!r} was not reached within a minute"
+    said = report.recv()
+    assert said == expected, said
 
 
 @contextmanager

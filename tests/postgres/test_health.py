@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -25,7 +24,7 @@ from energy_ingest.loading.health import ATTEMPTS, PAUSE, SLACK, WORKING_TIME, H
 from energy_ingest.sources import Scope
 from tests.postgres.cli.conftest import EnergyIngest, energy_ingest
 from tests.postgres.processes import together
-from tests.postgres.world import DAY, Feed, days, load, one, wait_for
+from tests.postgres.world import DAY, Feed, behind, days, load, one
 
 __all__ = ["energy_ingest"]
 
@@ -33,7 +32,6 @@ PRICES = SYSTEM_PRICES.name
 MINUTE = timedelta(minutes=1)
 SICK = Health(PRICES, "unhealthy", DAY, 1, missed=1, spans=((DAY, DAY),))
 NOW = datetime(2024, 3, 20, 12, tzinfo=UTC)
-WAITS = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -163,12 +161,13 @@ def test_several_at_once_heal_once(warehouse_url: str, connection: psycopg.Conne
 
 def test_who_comes_a_moment_late_backs_off(warehouse_url: str, connection: psycopg.Connection):
     """The rival's first attempt stands in the way, yet the statement that met it began too early to see it."""
-    with ThreadPoolExecutor(1) as pool, connect(warehouse_url) as late:
-        with connection.transaction():
-            assert health.heal(connection, SICK, False, NOW).action == "triggered_catch_up"
-            decision = pool.submit(health.heal, late, SICK, False, NOW)
-            wait_for(warehouse_url, WAITS)
-        assert decision.result(60).action == "backing_off"
+
+    def first() -> None:
+        assert health.heal(connection, SICK, False, NOW).action == "triggered_catch_up"
+
+    with connect(warehouse_url) as late:
+        found = behind(warehouse_url, connection, first, lambda: health.heal(late, SICK, False, NOW))
+    assert found.action == "backing_off"
 
 
 def test_the_runs_that_heal_are_few_and_oldest_first():

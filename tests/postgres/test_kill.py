@@ -24,6 +24,7 @@ from energy_ingest.windows import Window
 from tests.postgres.processes import process_at
 from tests.postgres.world import (
     DAY,
+    NOBODY_ELSE,
     TERMINATE_OTHERS,
     UNITS,
     Feed,
@@ -311,8 +312,6 @@ def test_a_server_that_is_away_ends_the_load_in_order(mortal: tuple[postgres.Ser
 
 
 # --- Helpers ---
-
-NOBODY_ELSE = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -275,6 +276,10 @@ TERMINATE_OTHERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activi
     WHERE datname = current_database() AND pid <> pg_backend_pid()"""
 
 
+NOBODY_ELSE = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND usename = current_user"
+WAITS = "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
 def ask(url: str, query: str, *values: Any) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     with connect(url) as connection:
@@ -293,6 +298,16 @@ def wait_for(url: str, condition: str) -> None:
     while not one(url, condition):
         assert time.monotonic() < deadline, condition
         time.sleep(0.02)
+
+
+def behind(url: str, rival: psycopg.Connection, first: Callable[[], Any], second: Callable[[], Any]) -> Any:
+    """What the second says, which came while the rival's transaction had done the first, and waited for its end."""
+    with ThreadPoolExecutor(1) as pool:
+        with rival.transaction():
+            first()
+            answer = pool.submit(second)
+            wait_for(url, WAITS)
+        return answer.result(60)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,7 @@ from energy_ingest.loading.meter_files.work import Summary
 from energy_ingest.sql import statement
 from tests.postgres.meter_files.files import DAY, METERS, Box, audit, days, readings, wide
 from tests.postgres.processes import together
-from tests.postgres.test_health import WAITS
-from tests.postgres.test_kill import NOBODY_ELSE, wait_for
-from tests.postgres.world import ask, one
+from tests.postgres.world import NOBODY_ELSE, ask, behind, doomed, one, wait_for
 
 
 def test_high_priority_first_then_first_in_first_out(box: Box):
@@ -161,13 +158,8 @@ def test_a_retry_that_waited_for_a_rivals_judges_what_it_left(box: Box):
     """Else it would queue again what a worker has begun by then."""
     box.load("june.csv", wide(days(1)))
     ask(box.url, "UPDATE ledger.import_job SET status = 'failed' RETURNING 1")
-    with connect(box.url) as rival, connect(box.url) as late, ThreadPoolExecutor(1) as pool:
-        with rival.transaction():
-            jobs.retry(rival, 1)
-            answer = pool.submit(jobs.retry, late, 1)
-            wait_for(box.url, WAITS)
-        with pytest.raises(Misconfigured, match="is queued"):
-            answer.result(60)
+    with connect(box.url) as rival, connect(box.url) as late, pytest.raises(Misconfigured, match="is queued"):
+        behind(box.url, rival, lambda: jobs.retry(rival, 1), lambda: jobs.retry(late, 1))
 
 
 # --- cancelling ---
@@ -321,9 +313,8 @@ def test_a_file_that_kills_its_process_is_given_up_after_its_retries(box: Box):
     box.put("deadly.csv", wide(days(1)))
     job_id = box.create("deadly.csv", max_retries=2)
     for _ in range(3):
-        with connect(box.url) as connection:
+        with doomed(box.url) as connection:
             assert jobs.claim(connection, Worker())
-        wait_for(box.url, NOBODY_ELSE)
     summary = Summary()
     box.importer().take_all(summary)
     (job,) = summary.failed

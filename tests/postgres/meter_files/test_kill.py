@@ -13,8 +13,7 @@ import pytest
 from energy_ingest.loading.meter_files.work import Summary
 from tests.postgres.meter_files.files import DAY, METERS, Box, Values, audit, days, left_by, wide
 from tests.postgres.processes import process_at
-from tests.postgres.test_kill import NOBODY_ELSE, wait_for
-from tests.postgres.world import TERMINATE_OTHERS, ask, one
+from tests.postgres.world import NOBODY_ELSE, TERMINATE_OTHERS, ask, one, wait_for
 
 PIECE = 1500
 """Bytes of text in a piece: the file under test has several."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +16,7 @@ from energy_ingest.loading.database import connect
 from energy_ingest.loading.meter_files import jobs
 from energy_ingest.loading.meter_files.rollback import Undone, rollback
 from tests.postgres.meter_files.files import DAY, METERS, Box, days, readings, wide
-from tests.postgres.test_health import WAITS
-from tests.postgres.test_kill import wait_for
-from tests.postgres.world import ask, one
+from tests.postgres.world import ask, behind, one
 
 
 def undo(box: Box, job_id: int) -> Undone:
@@ -31,13 +28,8 @@ def test_what_is_being_retried_is_not_taken_back(box: Box):
     """Else the retry would go on behind rows that are gone."""
     box.load("june.csv", wide(days(1)))
     ask(box.url, "UPDATE ledger.import_job SET status = 'failed' RETURNING 1")
-    with connect(box.url) as rival, ThreadPoolExecutor(1) as pool:
-        with rival.transaction():
-            jobs.retry(rival, 1)
-            answer = pool.submit(undo, box, 1)
-            wait_for(box.url, WAITS)
-        with pytest.raises(Misconfigured, match="is queued: first"):
-            answer.result(60)
+    with connect(box.url) as rival, pytest.raises(Misconfigured, match="is queued: first"):
+        behind(box.url, rival, lambda: jobs.retry(rival, 1), lambda: undo(box, 1))
     assert len(readings(box.url)) == 144
 
 
