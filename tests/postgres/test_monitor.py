@@ -153,7 +153,7 @@ def test_several_monitors_at_once_free_a_job_once(warehouse_url: str):
 
 def test_a_file_whose_session_lives_is_never_queued_again(warehouse_url: str, connection: psycopg.Connection):
     file = a_file(warehouse_url, 61)
-    with connect(warehouse_url) as worker:
+    with doomed(warehouse_url) as worker:
         worker.execute("UPDATE ledger.import_job SET backend_pid = pg_backend_pid() WHERE job_id = %s", [file])
         free(None, warehouse_url, 0)
         assert one(warehouse_url, "SELECT status FROM ledger.import_job WHERE job_id = %s", file) == "processing"
