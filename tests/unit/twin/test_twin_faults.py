@@ -291,7 +291,7 @@ def test_stats_count_what_was_asked_and_sent(twin):
 
 
 def test_stats_know_how_many_came_at_once(twin):
-    threads = [threading.Thread(target=twin.get, args=(f"{DAY}?_fault=latency=0.3",)) for _ in range(4)]
+    threads = [threading.Thread(target=twin.get, args=(f"{DAY}?_fault=latency=2",)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
