@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test may use: a PostgreSQL server, and warehouses in it."""
+"""Fixtures that every kind of test may use: a PostgreSQL server, and warehouses in it. How hypothesis searches."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from tools import postgres, private
@@ -22,6 +23,18 @@ _numbers = itertools.count(1)
 # Dozens of processes import Airflow here: they keep what they compile, or each of them spends seconds on it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# The same examples on every machine; HYPOTHESIS_PROFILE=search looks further, at random.
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("search", settings.get_profile("repeatable"), derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -159,7 +159,7 @@ def test_a_line_is_taken_or_refused_as_by_the_engine(engine_url: str, line: str)
         assert list(contents[point.measurement, point.tags].values()) == [point.fields]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=st.lists(st.tuples(NASTY, NASTY), min_size=1, max_size=20))
 def test_what_our_lines_say_is_what_the_engine_reads(engine_url: str, rows: list[tuple[str, str]]):
     engine = Engine(engine_url)

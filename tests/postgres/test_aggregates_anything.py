@@ -179,9 +179,6 @@ def half_hours(day: date, kwh: str, what: str = "half hours") -> Change:
 
 @settings(
     max_examples=15,
-    deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example([([half_hours(day, "7") for day in DAYS], False), ([half_hours(DAYS[2], "0.125")], False)])

@@ -202,7 +202,7 @@ def owner(owner_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(jobs=JOBS, others=OTHERS, states=STATES, answers_expire=st.booleans())
 def test_a_dry_run_tells_the_truth_and_nothing_needed_goes(
     owner: psycopg.Connection,

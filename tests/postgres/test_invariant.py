@@ -205,9 +205,6 @@ def test_whatever_happens(new_warehouse: Any, monkeypatch: pytest.MonkeyPatch):
         settings=settings(
             max_examples=10,
             stateful_step_count=15,
-            derandomize=True,
-            database=None,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
