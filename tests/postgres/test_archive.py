@@ -21,7 +21,22 @@ from energy_ingest.loading.archive import Kept, Meta
 from energy_ingest.loading.ledger import Run
 from energy_ingest.sources import Answer, Scope
 from tests.postgres.processes import process_at
-from tests.postgres.world import DAY, UNITS, Feed, answer, ask, audit, content, days, load, loader, one, states
+from tests.postgres.world import (
+    DAY,
+    NOBODY_ELSE,
+    UNITS,
+    Feed,
+    answer,
+    ask,
+    audit,
+    content,
+    days,
+    load,
+    loader,
+    one,
+    states,
+    wait_for,
+)
 
 
 def kept(root: Any, dataset: Dataset = SYSTEM_PRICES) -> list[tuple[Any, Meta]]:
@@ -121,6 +136,7 @@ def test_killed_while_writing(warehouse_url: str, tmp_path: Path, at: str):
     """Nothing under a final name is half there, and the next attempt puts it right."""
     with process_at(at, keep_slowly, warehouse_url, tmp_path, at) as pid:
         os.kill(pid, signal.SIGKILL)
+    wait_for(warehouse_url, NOBODY_ELSE)
     assert kept(tmp_path) == []
     half = [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
     assert [gzip.decompress(path.read_bytes()) for path in half] == ([] if at == "answer" else [Feed().body([DAY])])
