@@ -67,8 +67,8 @@ TOOLS: Final[Mapping[str, str]] = {
 }
 """What the local stack, the tests and the benchmarks of this repository read."""
 
-OTHERS: Final = frozenset({"HOME", "PATH", "NO_PROXY", "PYTHONPATH", "CI"})
-"""Of the machine, not of ours."""
+OTHERS: Final = frozenset({"HOME", "PATH", "NO_PROXY", "PYTHONPATH", "CI", "AIRFLOW_CONFIG"})
+"""Of the machine or of Airflow, not of ours."""
 
 CONNECTIONS: Final[tuple[tuple[str, str, str | dict[str, Any]], ...]] = (
     ("energy_warehouse", "loading; role `energy_loader`", "postgresql://energy_loader:...@host:5432/warehouse"),

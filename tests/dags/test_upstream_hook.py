@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,12 +20,13 @@ import tenacity
 
 from energy_ingest import catalog, retrying, settings
 from energy_ingest.errors import Misconfigured, Rejected, Retryable
-from energy_ingest.hooks import upstream
 from energy_ingest.hooks.elexon import ElexonHook
 from energy_ingest.hooks.loader import hook_for
+from energy_ingest.loading import upstream
 from energy_ingest.loading.pacing import pace
 from energy_ingest.sources import Request
 from include.twin.client import Twin
+from tests.dags.harness import AIRFLOW_3
 
 DAY = Request("/bmrs/api/v1/balancing/settlement/system-prices/2024-10-27")
 REFUSED = Request("/bmrs/api/v1/balancing/settlement/system-prices/tomorrow")
@@ -226,6 +228,74 @@ def test_a_connection_may_be_a_url(monkeypatch: pytest.MonkeyPatch, twin: Twin):
     hook = ElexonHook()
     assert len(ask(hook)) > 10_000
     assert hook.base_url == twin.url
+
+
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8099", "https://proxy.example/elexon/", None])
+def test_a_command_needs_no_airflow_for_an_address(monkeypatch: pytest.MonkeyPatch, host: str | None):
+    """Without importing it, the same address and headers as the hook has."""
+    monkeypatch.delenv("AIRFLOW_CONN_ELEXON_DEFAULT", raising=False)
+    hook = connected(monkeypatch, host) if host else ElexonHook()
+    client = upstream.plain(catalog.ELEXON)
+    if host is None and not AIRFLOW_3:  # its database may have the connection
+        assert client is None
+        return
+    assert client is not None
+    assert client.session.headers == hook.session.headers
+    assert client.base_url == hook.base_url
+    assert (client.session.auth, client.session.verify) == (hook.session.auth, hook.session.verify)
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        "http://127.0.0.1:8099",
+        "{not JSON",
+        "[1]",
+        '{"conn_type": "http"}',
+        '{"conn_type": "http", "host": "proxy.example"}',
+        '{"conn_type": "http", "host": "http://proxy.example", "port": 8080}',
+        '{"conn_type": "http", "host": "http://proxy.example", "login": "someone", "password": "x"}',
+        '{"conn_type": "http", "host": "http://proxy.example", "extra": {"verify": false}}',
+    ],
+)
+def test_a_command_leaves_all_other_connections_to_airflow(monkeypatch: pytest.MonkeyPatch, connection: str):
+    monkeypatch.setenv("AIRFLOW_CONN_ELEXON_DEFAULT", connection)
+    assert upstream.plain(catalog.ELEXON) is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "configuration", "asked"),
+    [
+        (None, None, False),
+        (None, "[secrets]\nbackend = \n[workers]\n# secrets_backend = x\n[core]\nfernet_key = 100%\n", False),
+        ("AIRFLOW__SECRETS__BACKEND", None, True),
+        ("AIRFLOW__SECRETS__BACKEND_CMD", None, True),
+        ("AIRFLOW__WORKERS__SECRETS_BACKEND", None, True),
+        (None, "[secrets]\nbackend = a.Backend\n", True),
+        (None, "[secrets]\nbackend_cmd = cat /run/backend\n", True),
+        (None, "[workers]\nsecrets_backend = a.Backend\n", True),
+        (None, "no configuration", True),
+    ],
+)
+def test_a_secret_store_is_airflows_to_ask(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str | None, configuration: str | None, asked: bool
+):
+    """It comes before the environment, so a command looks for it there and where Airflow keeps its settings."""
+    monkeypatch.delenv("AIRFLOW_CONFIG", raising=False)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_ELEXON_DEFAULT", json.dumps({"conn_type": "http", "host": "http://127.0.0.1:1"}))
+    if variable:
+        monkeypatch.setenv(variable, "a.Backend")
+    if configuration:
+        (tmp_path / "airflow.cfg").write_text(configuration)
+    assert (upstream.plain(catalog.ELEXON) is None) == asked
+
+
+def test_airflows_settings_may_lie_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "other.cfg").write_text("[secrets]\nbackend = a.Backend\n")
+    monkeypatch.setenv("AIRFLOW_CONFIG", str(tmp_path / "other.cfg"))
+    monkeypatch.setenv("AIRFLOW_CONN_ELEXON_DEFAULT", json.dumps({"conn_type": "http", "host": "http://127.0.0.1:1"}))
+    assert upstream.plain(catalog.ELEXON) is None
 
 
 def test_who_asks(hook: ElexonHook, twin: Twin, monkeypatch: pytest.MonkeyPatch):

@@ -26,7 +26,7 @@ class Upstream:
 
     `health` is a path that answers quickly and costs the source nothing, empty where none is known;
     `pause` are the seconds to wait after a 429
-    that names none.
+    that names none; `accept` is the type of content to ask for.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Upstream:
     requests_per_second: float
     attribution: str
     pause: float | None = None
+    accept: str = "application/json"
 
 
 def periods(window: Window) -> int:

@@ -21,6 +21,7 @@ ENERGY_TRANSFER: Final = Upstream(
     host="https://twtransfer.energytransfer.com",
     health="",
     requests_per_second=0.5,
+    accept="text/csv",
     attribution="Operationally available capacity: Energy Transfer's public informational postings (18 CFR 284.13)",
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
@@ -21,7 +20,8 @@ from energy_ingest.windows import EXPLAINED, Window, utc_now
 
 if TYPE_CHECKING:
     from energy_ingest.loading.archive import Meta
-    from energy_ingest.loading.ingest import Summary
+    from energy_ingest.loading.database import Connect
+    from energy_ingest.loading.ingest import Loader, Summary
     from energy_ingest.loading.ledger import Run
 
 SHOWN: Final = 10
@@ -36,9 +36,7 @@ def load(dataset: OneDataset, first: First, last: Last, units: Units = None) -> 
     now, chosen = utc_now(), catalog.get(dataset)
     span, scopes, connect = options.span(first, last, now), options.scopes(chosen, units), options.connect()
     assert span is not None  # noqa: S101 - both options are required
-    from energy_ingest.hooks.loader import loader_for  # imports Airflow: seconds, and only here
-
-    loaders = [replace(loader_for(chosen, scope, _run("command", now)), connect=connect) for scope in scopes]
+    loaders = [make_loader(chosen, scope, connect, _run("command", now)) for scope in scopes]
     windows = sorted(chosen.windows(*span))
     summaries = []
     for loader in loaders:
@@ -47,6 +45,19 @@ def load(dataset: OneDataset, first: First, last: Last, units: Units = None) -> 
             summaries.append(loader.load(windows, report))
         _tell(summaries[-1])
     raise typer.Exit(max(map(_exit_code, summaries), default=output.HEALTHY))
+
+
+def make_loader(dataset: catalog.Dataset, scope: Scope, connect: Connect, run: Run) -> Loader:
+    """A loader as operators have it. Airflow, which takes seconds to import, is asked only for what it alone knows."""
+    from energy_ingest.loading import upstream
+    from energy_ingest.loading.ingest import Loader
+
+    client = upstream.plain(dataset.source)
+    if client is None:
+        from energy_ingest.hooks.loader import hook_for
+    fetch = client.fetch if client else hook_for(dataset).fetch
+    concurrency = settings.CONCURRENCY.get_int()
+    return Loader(dataset, scope, fetch, connect, _archive_root(), run, concurrency, _file_prefix())
 
 
 def replay(dataset: OneDataset, first: MaybeFirst = None, last: MaybeLast = None) -> None:

@@ -10,6 +10,5 @@ class EnergyTransferHook(UpstreamHook):
     """Energy Transfer's informational postings: no key; one request every two seconds."""
 
     upstream = ENERGY_TRANSFER
-    accept = "text/csv"
     default_conn_name = ENERGY_TRANSFER.conn_id
     hook_name = "Energy Transfer informational postings"

@@ -70,10 +70,13 @@ class Kept:
 
 
 class Tape:
-    """Records an answer while it is read: `play` passes the chunks on, `keep` stores what went by."""
+    """Records an answer while it is read: `play` passes the chunks on, `keep` stores what went by.
 
-    def __init__(self, root: Any) -> None:
-        self._root = root
+    `prefix` goes before the path under which it is known, where the root does not have it: `file://`.
+    """
+
+    def __init__(self, root: Any, prefix: str = "") -> None:
+        self._root, self._prefix = root, prefix
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._gzip = igzip.GzipFile(fileobj=self._file, mode="wb", compresslevel=1, mtime=0)
         self._sha = hashlib.sha256()
@@ -127,7 +130,7 @@ class Tape:
             raise Retryable(
                 f"the archive {self._root} cannot be written: {error}; check its space and rights"
             ) from error
-        return Kept(str(body), meta)
+        return Kept(f"{self._prefix}{body}", meta)
 
     def close(self) -> None:
         """Give up the scratch file."""

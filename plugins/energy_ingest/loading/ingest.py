@@ -91,7 +91,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Loader:
-    """Everything a load needs: where from, where to, on whose behalf."""
+    """Everything a load needs: where from, where to, on whose behalf; for `archive_prefix` see `Tape`."""
 
     dataset: Dataset
     scope: Scope
@@ -100,6 +100,7 @@ class Loader:
     archive: Any
     run: Run
     concurrency: int = 2
+    archive_prefix: str = ""
 
     def load(self, windows: Sequence[Window], on_progress: Callable[[Summary], None] | None = None) -> Summary:
         """Load the windows, oldest first; `on_progress` is called after each request.
@@ -139,7 +140,7 @@ class Loader:
         """One request, its answer, and each of its windows loaded."""
         request = source_of(self.dataset).request(self.dataset, windows, self.scope, utc_now())
         attempt = _Attempt(self, connections, windows, str(request))
-        with contextlib.closing(Tape(self.archive)) as tape:
+        with contextlib.closing(Tape(self.archive, self.archive_prefix)) as tape:
             attempt.run(lambda: attempt.fetch_and_load(request, tape))
         for window in attempt.to_part:  # one bad window must not take the others with it
             attempt.replace_by(self._load_pack(connections, [window]))

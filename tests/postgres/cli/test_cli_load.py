@@ -59,17 +59,24 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def test_load_as_the_operator_does(airflow: dict[str, str]) -> None:
-    done = run(airflow, "load", *MARKET_INDEX, *DATES)
+@pytest.mark.parametrize(
+    "more", [{}, {"extra": {"timeout": 60}}], ids=["an address", "a connection for Airflow to read"]
+)
+def test_load_as_the_operator_does(airflow: dict[str, str], twin: Twin, more: dict[str, Any]) -> None:
+    connection = {"conn_type": "http", "host": twin.url, **more}
+    done = run({**airflow, "AIRFLOW_CONN_ELEXON_DEFAULT": json.dumps(connection)}, "load", *MARKET_INDEX, *DATES)
     assert (done.returncode, done.stderr, done.stdout) == (
         0,
         "",
         "windows: 3 = 3 complete + 0 failed + 0 not tried\n"
         "rows: 292 = 292 inserted + 0 revised + 0 unchanged + 0 quarantined + 0 duplicates\n",
     )
-    with psycopg.connect(airflow["WAREHOUSE_URL"]) as connection:
+    with psycopg.connect(airflow["WAREHOUSE_URL"]) as warehouse:
         query = "SELECT DISTINCT import_type, dag_id, left(run_id, 9), status FROM ledger.import_job"
-        assert connection.execute(query).fetchall() == [("command", None, "command__", "completed")]
+        assert warehouse.execute(query).fetchall() == [("command", None, "command__", "completed")]
+        paths = [path for (path,) in warehouse.execute("SELECT DISTINCT archive_path FROM ledger.import_job")]
+    assert all(path.startswith(f"{airflow['ENERGY_ARCHIVE_URL']}/elexon_market_index/") for path in paths)
+    assert paths and all(Path(path.removeprefix("file://")).is_file() for path in paths)
 
 
 @pytest.mark.parametrize(

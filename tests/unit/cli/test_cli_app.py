@@ -129,13 +129,20 @@ def test_version_and_help() -> None:
         (["plan", "--from", "2024-10-20", "--to", "2024-10-21"], {"airflow", "polars", "sqlalchemy"}),
         (["parse", str(ANSWER), "--dataset", "elexon_b1610"], {"airflow", "psycopg", "sqlalchemy"}),
         (["replay", "--dataset", "elexon_b1610"], {"airflow", "sqlalchemy"}),
+        (
+            ["load", "--dataset", "elexon_b1610", "--from", "2024-10-20", "--to", "2024-10-20"],
+            {"airflow", "sqlalchemy"},
+        ),
     ],
 )
-def test_questions_start_fast_because_they_import_little(
-    arguments: list[str], absent: set[str], tmp_path: Path
-) -> None:
+def test_commands_start_fast_because_they_import_little(arguments: list[str], absent: set[str], tmp_path: Path) -> None:
     """Each runs until it finds no warehouse or no archive: all its imports are done by then."""
-    unreachable = {"WAREHOUSE_URL": "postgresql://nobody@127.0.0.1:1/nothing", "ENERGY_ARCHIVE_URL": tmp_path.as_uri()}
+    unreachable = {
+        "WAREHOUSE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "ENERGY_ARCHIVE_URL": tmp_path.as_uri(),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_ELEXON_DEFAULT": json.dumps({"conn_type": "http", "host": "http://127.0.0.1:1"}),
+    }
     done = subprocess.run(
         [sys.executable, "-c", LIST_MODULES, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "plugins"), **unreachable},

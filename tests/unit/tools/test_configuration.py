@@ -27,6 +27,7 @@ ANY_NAME = {
     "plugins/energy_ingest/settings.py": "Setting.get",
     "plugins/energy_ingest/loading/database.py": "AIRFLOW_CONN_*, and the settings' names",
     "plugins/energy_ingest/hooks/upstream.py": "AIRFLOW_CONN_*",
+    "plugins/energy_ingest/loading/upstream.py": "AIRFLOW_CONN_*, and whether any of Airflow's names a secret store",
     "plugins/energy_ingest/doctor/machine.py": "looks for variables that are no setting",
     "plugins/energy_ingest/doctor/warehouse.py": "AIRFLOW_CONN_*",
     "plugins/energy_ingest/stacks.py": "the variables of the stacks that it drives",
