@@ -616,6 +616,7 @@ def test_killed_at_any_step_it_still_waits(load, project, agree, warehouse_url, 
     target = Target(double.url, "token", "org", bucket)
     with process_at(step, _project_and_tell, warehouse_url, target) as pid:
         os.kill(pid, signal.SIGKILL)
+    world.wait_for(warehouse_url, world.NOBODY_ELSE)
     assert waiting(warehouse_url) == (0 if step == "committed" else 1)
     project(B1610)
     agree(B1610)
