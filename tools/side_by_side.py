@@ -22,7 +22,7 @@ from pathlib import Path
 
 from energy_ingest.loading.ingest import Fetch
 from energy_ingest.sources import Answer, Request
-from tools.stack import ROOT
+from tools.bootstrap import ROOT
 
 NAMES = {"energy-ingest": "--load", "energy-ingest-unpaced": "--load-unpaced"}
 CONTESTANT = """
@@ -74,9 +74,11 @@ def _load(*, paced: bool) -> None:
     }
     from energy_ingest.catalog import B1610
     from energy_ingest.cli import load, options
+    from energy_ingest.cli.app import end_fast
     from energy_ingest.loading import schema
     from energy_ingest.loading.ledger import Run
 
+    end_fast()
     schema.migrate(os.environ["DSN"])
     columns = tuple(
         # the simulator has this field by another name

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
-from urllib.request import ProxyHandler, build_opener
 
 from energy_ingest.errors import Misconfigured
 
@@ -268,6 +267,8 @@ def _health(kind: Kind) -> int:
 
 
 def _airflow(url: str) -> dict[str, Any]:
+    from urllib.request import ProxyHandler, build_opener  # which no other command need wait for
+
     try:
         with build_opener(ProxyHandler({})).open(f"{url}/api/v2/monitor/health", timeout=30) as answer:
             return dict(json.load(answer))

@@ -153,6 +153,22 @@ def test_commands_start_fast_because_they_import_little(arguments: list[str], ab
     assert absent & set(json.loads(done.stdout.splitlines()[-1])) == set()
 
 
+def test_a_command_ends_without_searching_for_garbage() -> None:
+    """What is registered first happens last: Python's own end, with its search, comes after it."""
+    script = (
+        "import atexit, gc; atexit.register(lambda: print('frozen:', gc.get_freeze_count() > 0));"
+        "from energy_ingest.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "version"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[1:] == ["frozen: True"]
+
+
 def test_tables_align_numbers_right_and_show_nothing_as_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
     show_table(("name", "rows", "MB"), [("a", 1234567, None), ("long name", 5, 0.25)])
     assert capsys.readouterr().out == (
