@@ -219,18 +219,41 @@ def test_the_same_again_writes_nothing(warehouse_url: str):
     assert redo(warehouse_url) == {"redone": 0, **nothing}
 
 
+def test_a_changed_period_stays_on_its_page(warehouse_url: str):
+    """Also if all of its meters change at once, as each day they do: no index entry is written."""
+    day, periods = date(2024, 3, 5), ("weekly", "monthly", "annual")
+    totals = """INSERT INTO energy.meter_daily_reading
+        SELECT %s, (9000000000000 + n)::text, 'kWh', n, 'actual', clock_timestamp(), 1
+        FROM generate_series(1, 500) AS n"""
+
+    def pages() -> list[list[tuple[Any, ...]]]:
+        place = "SELECT mpan, split_part(ctid::text, ',', 1) FROM energy.meter_{} ORDER BY 1"
+        return [ask(warehouse_url, place.format(name)) for name in periods]
+
+    seen = []
+    for changed in (day, day + ONE_DAY):
+        with connect(warehouse_url) as connection:
+            connection.execute(totals, [changed])
+        assert redo(warehouse_url)["annual"] == 500
+        seen.append(pages())
+    assert seen[0] == seen[1]
+    assert all(len({page for _, page in rows}) > 5 for rows in seen[0])
+
+
 def test_looking_up_few_meters_gives_what_reading_all_gives(warehouse_url: str, monkeypatch: pytest.MonkeyPatch):
     for day in (SPRING, AUTUMN, date(2024, 10, 28)):
         read(warehouse_url, day, A, lambda n: n / 4)
         read(warehouse_url, day, B, lambda n: n / 8, "estimated", 30)
-    monkeypatch.setattr(aggregates, "MANY", 0.0)
+    for share in ("MANY", "MOST"):
+        monkeypatch.setattr(aggregates, share, 0.0)
     redo(warehouse_url)
     whole = content(warehouse_url)
     assert len(whole["daily"]) == 6
     with connect(warehouse_url) as connection:
         for name in whole:
             connection.execute(f"DELETE FROM energy.meter_{name}")
-    monkeypatch.setattr(aggregates, "MANY", 1e9)
+    for share in ("MANY", "MOST"):
+        monkeypatch.setattr(aggregates, share, 1e9)
     redo(warehouse_url, (SPRING, AUTUMN + ONE_DAY))
     assert content(warehouse_url) == whole
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 Span = tuple[date, date]
 """First and last date, both inclusive."""
 
+ONE_DAY: Final = timedelta(days=1)
+
 LIMIT_DAYS: Final = 3660
 """Ten years: most dates that are redone at once."""
 
@@ -38,8 +40,17 @@ LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('meter_aggregates',
 MEMORY: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 """Enough to keep a month of 1,000 meters in memory; compiling a statement takes longer than a day of theirs."""
 
+TOGETHER: Final = "SET LOCAL synchronous_commit = off"
+"""A month is made durable with the record of the execution, which is committed after it. One that a crash takes away
+before takes the removal of its marks with it, and is redone."""
+
 MANY: Final = 0.1
 """From this share of meters on, all readings of a day are read, instead of looking up those of the dirty meters."""
+
+MOST: Final = 0.5
+"""From this share on, the parts of all meters are summed up: looking for theirs among the dirty ones takes longer."""
+
+OF_THE_DIRTY: Final = "AND (mpan, register) IN (SELECT mpan, register FROM taken)"
 
 FEW_DAYS: Final = 7
 """Up to so many dirty days of a month have just been loaded. More come of a long import, or were asked for: VACUUM has
@@ -55,17 +66,28 @@ of 30,000 with each takes minutes."""
 
 
 @dataclass(frozen=True)
+class Part:
+    """Days, weeks or months as parts of something longer: their table and its columns."""
+
+    table: str
+    start: str
+    lowest: str = "min_daily_kwh"
+    highest: str = "max_daily_kwh"
+    days: str = "day_count"
+    half_hourly_days: str = "half_hourly_day_count"
+
+
+DAYS: Final = Part("meter_daily", "local_date", "total_kwh", "total_kwh", "1", "is_half_hourly::integer")
+WEEKS: Final = Part("meter_weekly", "week_start")
+MONTHS: Final = Part("meter_monthly", "month_start")
+
+
+@dataclass(frozen=True)
 class Period:
-    """Weeks, months or years: their table, and what their parts are and are summed up from."""
+    """Weeks, months or years, and their table."""
 
     unit: str
     table: str
-    source: str
-    part_start: str
-    lowest: str = "total_kwh"
-    highest: str = "total_kwh"
-    days: str = "1"
-    half_hourly_days: str = "is_half_hourly::integer"
 
     def around(self, span: Span) -> Span:
         """The first and the last date of the periods that have these dates."""
@@ -76,15 +98,24 @@ class Period:
             return first.replace(day=1), last.replace(day=calendar.monthrange(last.year, last.month)[1])
         return date(first.year, 1, 1), date(last.year, 12, 31)
 
+    def parts(self, span: Span) -> list[tuple[Part, Span]]:
+        """What some weeks, a month or a year with these dates are summed up from: as few rows as can be."""
+        first, last = span
+        if self.unit == "week":
+            return [(DAYS, span)]
+        if self.unit == "year":
+            return [(MONTHS, span)]
+        monday, sunday = first + timedelta(days=-first.weekday() % 7), last - timedelta(days=last.isoweekday() % 7)
+        return [(DAYS, (first, monday - ONE_DAY)), (WEEKS, (monday, sunday)), (DAYS, (sunday + ONE_DAY, last))]
+
 
 PERIODS: Final = {
-    "weekly": Period("week", "meter_weekly", "meter_daily", "local_date"),
-    "monthly": Period("month", "meter_monthly", "meter_daily", "local_date"),
-    "annual": Period(
-        *("year", "meter_annual", "meter_monthly", "month_start"),
-        *("min_daily_kwh", "max_daily_kwh", "day_count", "half_hourly_day_count"),
-    ),
+    "weekly": Period("week", "meter_weekly"),
+    "monthly": Period("month", "meter_monthly"),
+    "annual": Period("year", "meter_annual"),
 }
+"""In the order in which they are summed up, each of those before it."""
+
 RANGES: Final = ("all", "daily", *PERIODS)
 
 
@@ -170,8 +201,8 @@ def _mark(connection: psycopg.Connection, span: Span) -> None:
 def _redo_month(connection: psycopg.Connection, days: Sequence[date], share: float, summary: Summary) -> None:
     """Redo the dirty days among these, which are of one month, and the periods that contain them."""
     with connection.transaction():
-        connection.execute(LOCK)
-        connection.execute(MEMORY)
+        for setting in (LOCK, MEMORY, TOGETHER):
+            connection.execute(setting)
         connection.execute(_of(days, "aggregates/take"))
         if share >= MANY:
             connection.execute(BY_HASH)
@@ -181,7 +212,7 @@ def _redo_month(connection: psycopg.Connection, days: Sequence[date], share: flo
         connection.execute(BY_HASH)  # after the readings: those of a few meters are looked up by a loop
         written = {"daily": connection.execute(_of(days, "aggregates/daily")).rowcount}
         for name, period in PERIODS.items():
-            written[name] = connection.execute(_sum_up(period, period.around((days[0], days[-1])))).rowcount
+            written[name] = connection.execute(_sum_up(period, period.around((days[0], days[-1])), share)).rowcount
         connection.execute(statement("aggregates/unmark"))
     summary.done += 1
     summary.redone += redone
@@ -219,21 +250,30 @@ def peak_of(day: date, *, compat: bool = False) -> tuple[datetime, datetime]:
     return start, end + (clock.HALF_HOUR if compat else timedelta(0))
 
 
-def _sum_up(period: Period, span: Span) -> sql.Composed:
+def _sum_up(period: Period, span: Span, share: float) -> sql.Composed:
     """The statement for the periods within these dates, which are one month, one year, or some weeks."""
     first_of = sql.SQL("{first} + ({date} - {first}) / 7 * 7" if period.unit == "week" else "{first}")
-    part_start = sql.Identifier(period.part_start)
+    of_the_dirty = sql.SQL("" if share >= MOST else OF_THE_DIRTY)
+    parts = (
+        sql.SQL(statement("aggregates/part")).format(
+            first_of=first_of.format(first=span[0], date=sql.Identifier(part.start)),
+            lowest=sql.Identifier(part.lowest),
+            highest=sql.Identifier(part.highest),
+            days=sql.SQL(part.days),
+            half_hourly_days=sql.SQL(part.half_hourly_days),
+            table=sql.Identifier("energy", part.table),
+            start=sql.Identifier(part.start),
+            first=first,
+            last=last,
+            of_the_dirty=of_the_dirty,
+        )
+        for part, (first, last) in period.parts(span)
+    )
     return sql.SQL(statement("aggregates/period")).format(
         target=sql.Identifier("energy", period.table),
         start=sql.Identifier(f"{period.unit}_start"),
-        source=sql.Identifier("energy", period.source),
-        part_start=part_start,
-        part_first=first_of.format(first=span[0], date=part_start),
-        mark_first=first_of.format(first=span[0], date=sql.Identifier("local_date")),
-        lowest=sql.Identifier(period.lowest),
-        highest=sql.Identifier(period.highest),
-        days=sql.SQL(period.days),
-        half_hourly_days=sql.SQL(period.half_hourly_days),
+        first_of=first_of.format(first=span[0], date=sql.Identifier("local_date")),
+        parts=sql.SQL("UNION ALL\n").join(parts),
         first=span[0],
         last=span[1],
     )

@@ -4,15 +4,16 @@
 MERGE INTO {target} AS period
 USING (
   SELECT *
-  FROM (SELECT DISTINCT {mark_first} AS first_date, mpan, register FROM taken) AS touched
+  FROM (SELECT DISTINCT {first_of} AS first_date, mpan, register FROM taken) AS touched
   LEFT JOIN (
-    SELECT {part_first} AS first_date, mpan, register, sum(total_kwh) AS total_kwh, sum(peak_kwh) AS peak_kwh,
-           sum(off_peak_kwh) AS off_peak_kwh, min({lowest}) AS min_daily_kwh, max({highest}) AS max_daily_kwh,
-           sum({days})::integer AS day_count, sum({half_hourly_days})::integer AS half_hourly_day_count,
+    SELECT first_date, mpan, register, sum(total_kwh) AS total_kwh, sum(peak_kwh) AS peak_kwh,
+           sum(off_peak_kwh) AS off_peak_kwh, min(lowest) AS min_daily_kwh, max(highest) AS max_daily_kwh,
+           sum(days)::integer AS day_count, sum(half_hourly_days)::integer AS half_hourly_day_count,
            sum(reading_count)::integer AS reading_count, sum(expected_count)::integer AS expected_count,
            sum(estimated_kwh) AS estimated_kwh
-    FROM {source}
-    WHERE {part_start} BETWEEN {first} AND {last} AND (mpan, register) IN (SELECT mpan, register FROM taken)
+    FROM (
+{parts}
+    ) AS part
     GROUP BY 1, 2, 3
   ) AS parts USING (first_date, mpan, register)
   ORDER BY first_date, mpan, register
