@@ -4,7 +4,7 @@
 
 A year of half hours of so many meters (1,000: 17.5 million readings) becomes days, weeks, months and a year. The limit
 is one GROUP BY of day and meter with the same sums, into a table without an index. Then one day of every meter changes,
-and is redone.
+and is redone; five times, of five months, of which the median counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FIRST_DAY: Final = date(2023, 1, 1)
 DAYS: Final = 365
-CHANGED: Final = date(2023, 6, 15)
+CHANGED: Final = tuple(date(2023, 6, 15) + timedelta(days=30 * number) for number in range(5))
 METERS: Final = 1000
 TARGET_RATIO, TARGET_SHARE = 1.5, 0.01
 TUNED: Final = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
@@ -86,7 +86,8 @@ def bench(rounds: int, console: Console, meters: int = METERS) -> bool:
             for _ in range(rounds):
                 walls["plain GROUP BY"].append(_plain(connection))
                 walls["all, from nothing"].append(_from_nothing(connection, server.dsn, meters * DAYS))
-                walls["one day changed"].append(_one_day(connection, server.dsn, meters))
+                days = [_one_day(connection, server.dsn, day, meters) for day in CHANGED]
+                walls["one day changed"].append(statistics.median(days))
     return _report(walls, readings, console)
 
 
@@ -121,19 +122,20 @@ def _from_nothing(connection: psycopg.Connection, dsn: str, days: int) -> float:
     return wall
 
 
-def _one_day(connection: psycopg.Connection, dsn: str, meters: int) -> float:
-    start, end = clock.settlement_day(CHANGED)
-    connection.execute(CHANGE, [start, end])
+def _one_day(connection: psycopg.Connection, dsn: str, day: date, meters: int) -> float:
     connection.execute("CHECKPOINT")
+    connection.execute(CHANGE, clock.settlement_day(day))  # and at once redone, as after an import
     return _aggregate(dsn, meters)
 
 
 def _aggregate(dsn: str, days: int) -> float:
+    connection = database.connect(dsn)  # as the plain GROUP BY has one
     began = time.perf_counter()
-    redone = aggregates.aggregate(lambda: database.connect(dsn)).redone
+    redone = aggregates.aggregate(lambda: connection).redone
+    wall = time.perf_counter() - began
     if redone != days:
         raise RuntimeError(f"{redone} days of meters were redone, not {days}")
-    return time.perf_counter() - began
+    return wall
 
 
 def _report(walls: dict[str, list[float]], readings: int, console: Console) -> bool:
