@@ -62,8 +62,8 @@ def logging_as_it_was() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def pg_server() -> Iterator[postgres.Server]:
-    """A real PostgreSQL for the whole run, not durable; make databases of your own in it."""
-    with postgres.temporary() as server:
+    """A real PostgreSQL for the whole run, not durable, nothing going on unasked; make databases of your own in it."""
+    with postgres.temporary(autovacuum="off") as server:
         yield server
 
 
