@@ -28,6 +28,8 @@ FROM generate_series(date '2024-01-01', date '2024-12-31', interval '1 day') AS 
 MONTH = """SELECT settlement_date, settlement_period, bm_unit, quantity_mwh FROM energy.elexon_b1610_as_of('2024-09-01')
 WHERE settlement_date >= '2024-06-01' AND settlement_date < '2024-07-01'"""
 
+A_UNIT = "bm_unit = 'T_U-7'"
+
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A plan's node and all below it."""
@@ -55,12 +57,15 @@ def test_a_month_as_of_a_time_comes_from_the_index_alone(owner_url: str, reader_
         connection.execute(YEAR.format(revision="_revision", recorded_to="recorded_to,", known_to=known_to, units=8))
         connection.execute("VACUUM ANALYZE energy.elexon_b1610")
         connection.execute("VACUUM ANALYZE energy.elexon_b1610_revision")
-    read = scans(reader_url, MONTH, "max_parallel_workers_per_gather = 0", options="ANALYZE, BUFFERS, FORMAT json")
-    assert {scan["Relation Name"] for scan in read} == {"elexon_b1610", "elexon_b1610_revision"}
-    assert {scan["Node Type"] for scan in read} == {"Index Only Scan"}
-    for scan in read:
-        assert "settlement_date >= " in scan["Index Cond"] and "settlement_date < " in scan["Index Cond"]
-        assert scan["Heap Fetches"] == 0
+    alone, ran = "max_parallel_workers_per_gather = 0", "ANALYZE, BUFFERS, FORMAT json"
+    read, of_a_unit = (scans(reader_url, query, alone, options=ran) for query in (MONTH, f"{MONTH} AND {A_UNIT}"))
+    for found in (read, of_a_unit):
+        assert {scan["Relation Name"] for scan in found} == {"elexon_b1610", "elexon_b1610_revision"}
+        assert {scan["Node Type"] for scan in found} == {"Index Only Scan"}
+        for scan in found:
+            assert "settlement_date >= " in scan["Index Cond"] and "settlement_date < " in scan["Index Cond"]
+            assert scan["Heap Fetches"] == 0
+    assert all(A_UNIT in scan["Index Cond"] for scan in of_a_unit)
     units = {scan["Relation Name"]: scan["Actual Rows"] + scan["Rows Removed by Filter"] for scan in read}
     assert units == {"elexon_b1610": 30 * 48 * 20, "elexon_b1610_revision": 30 * 48 * 8}  # of June, and no more
 
