@@ -201,8 +201,8 @@ def _mark(connection: psycopg.Connection, span: Span) -> None:
 def _redo_month(connection: psycopg.Connection, days: Sequence[date], share: float, summary: Summary) -> None:
     """Redo the dirty days among these, which are of one month, and the periods that contain them."""
     with connection.transaction():
-        for setting in (LOCK, MEMORY, TOGETHER):
-            connection.execute(setting)
+        for step in (LOCK, MEMORY, TOGETHER):
+            connection.execute(step)
         connection.execute(_of(days, "aggregates/take"))
         if share >= MANY:
             connection.execute(BY_HASH)
