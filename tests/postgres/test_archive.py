@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +21,6 @@ from energy_ingest.sources import Answer, Scope
 from tests.postgres.processes import process_at
 from tests.postgres.world import (
     DAY,
-    NOBODY_ELSE,
     UNITS,
     Feed,
     answer,
@@ -31,11 +28,11 @@ from tests.postgres.world import (
     audit,
     content,
     days,
+    kill,
     load,
     loader,
     one,
     states,
-    wait_for,
 )
 
 
@@ -135,8 +132,7 @@ def keep_slowly(tap: Callable[[str], None], url: str, root: Path, at: str) -> No
 def test_killed_while_writing(warehouse_url: str, tmp_path: Path, at: str):
     """Nothing under a final name is half there, and the next attempt puts it right."""
     with process_at(at, keep_slowly, warehouse_url, tmp_path, at) as pid:
-        os.kill(pid, signal.SIGKILL)
-    wait_for(warehouse_url, NOBODY_ELSE)
+        kill(warehouse_url, pid)
     assert kept(tmp_path) == []
     half = [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
     assert [gzip.decompress(path.read_bytes()) for path in half] == ([] if at == "answer" else [Feed().body([DAY])])

@@ -32,6 +32,7 @@ from tests.postgres.world import (
     audit,
     content,
     days,
+    kill,
     load,
     loader,
     one,
@@ -128,8 +129,7 @@ def test_whoever_comes_next_takes_over(loaded_once: str, tmp_path: Path, undistu
         load(loaded_once, restated(), tmp_path, WINDOWS)
         alive = "SELECT count(*) FROM ledger.import_job WHERE status = 'processing'"
         assert one(loaded_once, alive) == len(WINDOWS), "who is at work is left alone"
-        os.kill(pid, signal.SIGKILL)
-        wait_for(loaded_once, NOBODY_ELSE)
+        kill(loaded_once, pid)
     load(loaded_once, restated(), tmp_path, WINDOWS)
     assert left_by(loaded_once) == undisturbed
     audit(loaded_once)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -296,9 +298,15 @@ def wait_for(url: str, condition: str) -> None:
     """Until a query says true."""
     deadline = time.monotonic() + 120
     with connect(url) as connection:  # one for all turns: each counts, until the server has forgotten it
-        while not all(connection.execute(condition).fetchone() or ()):  # type: ignore[call-overload]
+        while not connection.execute(condition).fetchone()[0]:  # type: ignore[call-overload,index]
             assert time.monotonic() < deadline, condition
             time.sleep(0.02)
+
+
+def kill(url: str, pid: int) -> None:
+    """End a process at work, until the server has forgotten it; nobody else may be connected."""
+    os.kill(pid, signal.SIGKILL)
+    wait_for(url, NOBODY_ELSE)
 
 
 def behind(url: str, rival: psycopg.Connection, first: Callable[[], Any], second: Callable[[], Any]) -> Any:

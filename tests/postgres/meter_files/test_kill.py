@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 from energy_ingest.loading.meter_files.work import Summary
 from tests.postgres.meter_files.files import DAY, METERS, Box, Values, audit, days, left_by, wide
 from tests.postgres.processes import process_at
-from tests.postgres.world import NOBODY_ELSE, TERMINATE_OTHERS, ask, one, wait_for
+from tests.postgres.world import TERMINATE_OTHERS, ask, kill, one
 
 PIECE = 1500
 """Bytes of text in a piece: the file under test has several."""
@@ -77,8 +75,7 @@ def test_the_process_is_killed(loaded_once: Box, undisturbed: tuple[object, ...]
     box = loaded_once
     box.create("second.csv")
     with process_at(step, work_off, box.url, box.folder) as pid:
-        os.kill(pid, signal.SIGKILL)
-    wait_for(box.url, NOBODY_ELSE)
+        kill(box.url, pid)
     audit(box.url)
     again(box, undisturbed)
 
@@ -128,8 +125,7 @@ def test_an_import_goes_on_behind_what_it_has_loaded(loaded_once: Box, undisturb
 def test_killed_between_making_the_job_and_moving_the_file(box: Box):
     box.put("june.csv", wide(days(1)))
     with process_at("commit", take, box.url, box.folder) as pid:
-        os.kill(pid, signal.SIGKILL)
-    wait_for(box.url, NOBODY_ELSE)
+        kill(box.url, pid)
     assert box.files() == {"accepted": ["1_june.csv"]}
     box.run()
     (job,) = box.run().ended
