@@ -21,7 +21,7 @@ from energy_ingest.windows import EXPLAINED, Window, utc_now
 if TYPE_CHECKING:
     from energy_ingest.loading.archive import Meta
     from energy_ingest.loading.database import Connect
-    from energy_ingest.loading.ingest import Loader, Summary
+    from energy_ingest.loading.ingest import Fetch, Loader, Summary
     from energy_ingest.loading.ledger import Run
 
 SHOWN: Final = 10
@@ -49,15 +49,20 @@ def load(dataset: OneDataset, first: First, last: Last, units: Units = None) -> 
 
 def make_loader(dataset: catalog.Dataset, scope: Scope, connect: Connect, run: Run) -> Loader:
     """A loader as operators have it. Airflow, which takes seconds to import, is asked only for what it alone knows."""
-    from energy_ingest.loading import upstream
     from energy_ingest.loading.ingest import Loader
 
-    client = upstream.plain(dataset.source)
-    if client is None:
-        from energy_ingest.hooks.loader import hook_for
-    fetch = client.fetch if client else hook_for(dataset).fetch
     concurrency = settings.CONCURRENCY.get_int()
-    return Loader(dataset, scope, fetch, connect, _archive_root(), run, concurrency, _file_prefix())
+    return Loader(dataset, scope, _fetch(dataset), connect, _archive_root(), run, concurrency, _file_prefix())
+
+
+def _fetch(dataset: catalog.Dataset) -> Fetch:
+    from energy_ingest.loading import upstream
+
+    if client := upstream.plain(dataset.source):
+        return client.fetch
+    from energy_ingest.hooks.loader import hook_for
+
+    return hook_for(dataset).fetch
 
 
 def replay(dataset: OneDataset, first: MaybeFirst = None, last: MaybeLast = None) -> None:

@@ -1,4 +1,4 @@
-"""A loader wired to Airflow connections: the one code path of operators and command line."""
+"""A loader wired to Airflow connections, as operators have it; `cli.load.make_loader` is that of commands."""
 
 from __future__ import annotations
 

@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 Span = tuple[date, date]
 """First and last date, both inclusive."""
 
-ONE_DAY: Final = timedelta(days=1)
-
 LIMIT_DAYS: Final = 3660
 """Ten years: most dates that are redone at once."""
 
@@ -106,7 +104,11 @@ class Period:
         if self.unit == "year":
             return [(MONTHS, span)]
         monday, sunday = first + timedelta(days=-first.weekday() % 7), last - timedelta(days=last.isoweekday() % 7)
-        return [(DAYS, (first, monday - ONE_DAY)), (WEEKS, (monday, sunday)), (DAYS, (sunday + ONE_DAY, last))]
+        return [
+            (DAYS, (first, monday - clock.ONE_DAY)),
+            (WEEKS, (monday, sunday)),
+            (DAYS, (sunday + clock.ONE_DAY, last)),
+        ]
 
 
 PERIODS: Final = {

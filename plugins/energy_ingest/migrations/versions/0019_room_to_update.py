@@ -11,7 +11,7 @@ TABLES = ("meter_weekly", "meter_monthly", "meter_annual")
 
 
 def upgrade() -> None:
-    """Let a new version lie beside the former one, without a new index entry; pages there are follow as they change."""
+    """Let a new version lie beside the former one, without a new index entry; full pages follow as they change."""
     for table in TABLES:
         op.execute(f"ALTER TABLE energy.{table} SET (fillfactor = 50)")
 
